@@ -1,0 +1,215 @@
+#!/usr/bin/env bash
+# Builds `tiny-linux`, a small Linux guest that says on its serial console what it sees.
+#
+#   build.sh OUTDIR
+#
+# Everything comes from Debian packages: the cloud kernel and dropbear are downloaded and unpacked, never
+# installed; busybox is the machine's own busybox-static. Nothing is mounted and no loop device is needed.
+# OUTDIR then holds
+#
+#   tiny-linux.qcow2   a disk that boots with BIOS: GRUB, one ext4 partition with kernel, initial RAM disk and root
+#   vmlinuz, initrd    the same kernel and RAM disk on their own, for booting a kernel directly
+#   packages/          the packages that were downloaded
+#   inputs             what the image was made of; while it is unchanged the build is skipped
+#
+# Needs the packages busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=${1:?usage: build.sh OUTDIR}
+mkdir -p "$out/packages"
+out=$(cd "$out" && pwd)
+export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
+export SOURCE_DATE_EPOCH=1700000000 E2FSPROGS_FAKE_TIME=1700000000
+
+readonly architecture=x86_64-linux-gnu
+readonly disk_mib=64
+readonly first_sector=2048
+readonly root_uuid=6b696c6f-6e6f-4761-8000-74696e790001
+readonly guest_packages=(dropbear-bin libtomcrypt1 libtommath1 libgmp10)
+
+# Loaded by the initial RAM disk, in this order; depmod's table brings what they depend on.
+readonly boot_modules=(virtio_pci virtio_blk virtio_scsi ata_piix sd_mod)
+# Loaded once the root file system is there.
+readonly guest_modules=(virtio_net virtio-rng virtio_balloon virtio_console sr_mod isofs nls_utf8 vfat nls_cp437
+    nls_ascii evdev button)
+
+die() {
+    printf 'guest image: %s\n' "$*" >&2
+    exit 1
+}
+
+need() {
+    local tool missing=()
+    for tool in busybox cpio zstd mke2fs sfdisk grub-mkimage qemu-img dpkg-deb apt-get sha256sum; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    [ -d /usr/lib/grub/i386-pc ] || missing+=("grub-pc-bin (/usr/lib/grub/i386-pc)")
+    [ ${#missing[@]} -eq 0 ] || die "missing: ${missing[*]}; run 'make prerequisites' as root"
+    if ldd "$(command -v busybox)" >/dev/null 2>&1; then
+        die "$(command -v busybox) is linked dynamically; install busybox-static"
+    fi
+}
+
+# The newest cloud kernel that the package lists know, as the name of its package.
+kernel_package() {
+    apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-/ { print $2; exit }'
+}
+
+# Lines `NAME VERSION`: what apt would install of the named packages.
+candidates() {
+    apt-cache policy "$@" | awk '/^[^ ]/ { name = $1; sub(":$", "", name) } /Candidate:/ { print name, $2 }'
+}
+
+# One line for each thing that the image depends on.
+describe_inputs() {
+    (cd "$here" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+    sha256sum "$(command -v busybox)"
+    candidates "$kernel" "${guest_packages[@]}"
+}
+
+unpack() {
+    local package=$1 into=$2 version file
+    version=$(candidates "$package" | cut -d' ' -f2)
+    file=$(find "$out/packages" -name "${package}_${version//:/%3a}_*.deb" -print -quit)
+    if [ -z "$file" ]; then
+        echo "downloading $package $version"
+        rm -f "$out/packages/${package}"_*.deb
+        (cd "$out/packages" && apt-get -qq -o APT::Sandbox::User=root download "$package") ||
+            die "apt-get could not download $package; run 'apt-get update' and try again"
+        file=$(find "$out/packages" -name "${package}_*.deb" -print -quit)
+    fi
+    dpkg-deb -x "$file" "$into"
+}
+
+# copy_modules KERNEL-TREE DESTINATION NAME...: the named modules with what they need, and the order to load them in.
+copy_modules() {
+    local tree=$1 destination=$2 name file
+    shift 2
+    mkdir -p "$destination"
+    : >"$destination/order"
+    for name; do
+        add_module "$tree" "$destination" "$name"
+    done
+}
+
+add_module() {
+    local tree=$1 destination=$2 name=${3//-/_} file dependency dependencies
+    grep -qx "$name" "$destination/order" && return
+    grep -Eq "/(${name}|${name//_/-})\.ko$" "$tree/modules.builtin" && return
+    file=$(find "$tree" \( -name "$name.ko" -o -name "${name//_/-}.ko" \) -print -quit)
+    [ -n "$file" ] || die "the kernel has no module $name"
+    dependencies=$(strings_of_modinfo "$file" depends)
+    for dependency in ${dependencies//,/ }; do
+        add_module "$tree" "$destination" "$dependency"
+    done
+    cp "$file" "$destination/$name.ko"
+    echo "$name" >>"$destination/order"
+}
+
+# The value of one key of a module's .modinfo section, which is a list of key=value strings.
+strings_of_modinfo() {
+    tr '\0' '\n' <"$1" | grep -a "^$2=" | head -n 1 | cut -d= -f2 || true
+}
+
+pack() {
+    (cd "$1" && find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} + &&
+        find . | sort | cpio --quiet --reproducible -R 0:0 -o -H newc) | zstd -q -T0 -15 >"$2"
+}
+
+make_initial_ram_disk() {
+    local tree=$work/initramfs applet
+    mkdir -p "$tree"/{bin,dev,proc,sys,newroot,modules}
+    install -m 755 "$(command -v busybox)" "$tree/bin/busybox"
+    for applet in sh mount umount insmod findfs switch_root sleep cat; do
+        ln -s busybox "$tree/bin/$applet"
+    done
+    install -m 755 "$here/initramfs/init" "$tree/init"
+    copy_modules "$modules" "$tree/modules" "${boot_modules[@]}"
+    pack "$tree" "$work/initrd"
+}
+
+make_root() {
+    local tree=$work/root applet library program
+    mkdir -p "$tree"/{bin,sbin,boot,dev,proc,sys,run,tmp,mnt/config,usr/bin,usr/sbin,usr/lib,var/lib/guest,var/log} \
+        "$tree"/{var/www,root/.ssh,home,lib/modules,lib64,etc/dropbear} "$tree/lib/$architecture"
+    chmod 700 "$tree/root" "$tree/root/.ssh"
+    chmod 1777 "$tree/tmp"
+    cp -R "$here/root/." "$tree/"
+    chmod 755 "$tree"/etc/guest/* "$tree"/etc/acpi/PWRF/* "$tree"/etc/udhcpc/*
+    chmod 600 "$tree/etc/shadow"
+    install -m 755 "$(command -v busybox)" "$tree/bin/busybox"
+    for applet in $(busybox --list); do
+        case $applet in busybox | dpkg | dpkg-deb | rpm | rpm2cpio) continue ;; esac
+        [ -e "$tree/sbin/$applet" ] || ln -s busybox "$tree/bin/$applet"
+    done
+    for applet in init poweroff reboot halt; do
+        ln -s ../bin/busybox "$tree/sbin/$applet"
+    done
+    copy_modules "$modules" "$tree/lib/modules/guest" "${guest_modules[@]}"
+
+    for program in usr/sbin/dropbear usr/bin/dropbearkey usr/bin/dbclient; do
+        install -m 755 "$work/packages/$program" "$tree/$program"
+    done
+    LD_LIBRARY_PATH=$work/packages/usr/lib/$architecture \
+        ldd "$tree"/usr/sbin/dropbear "$tree"/usr/bin/{dropbearkey,dbclient} | awk '/=> \// { print $3 }' | sort -u |
+        while read -r library; do
+            install -m 755 "$library" "$tree/lib/$architecture/"
+        done
+    install -m 755 /lib64/ld-linux-x86-64.so.2 "$tree/lib64/"
+
+    cp "$work/vmlinuz" "$tree/boot/vmlinuz"
+    cp "$work/initrd" "$tree/boot/initrd"
+    find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+make_disk() {
+    local raw=$work/disk.raw root_kib=$(((disk_mib * 2048 - first_sector) / 2))
+    truncate -s ${disk_mib}M "$raw"
+    sfdisk -q "$raw" <<TABLE
+label: dos
+label-id: 0x6b696c6f
+start=$first_sector, type=83, bootable
+TABLE
+    mke2fs -q -F -t ext4 -b 1024 -I 256 -N 2048 -m 0 -J size=1 -L tiny-root -U "$root_uuid" \
+        -E "offset=$((first_sector * 512)),hash_seed=$root_uuid,lazy_itable_init=0,root_owner=0:0" \
+        -d "$work/root" "$raw" "${root_kib}k"
+    grub-mkimage -O i386-pc -o "$work/core.img" -p '(,msdos1)/boot' -c "$here/grub.cfg" \
+        biosdisk part_msdos ext2 serial terminal linux normal echo sleep test
+    [ "$(stat -c %s "$work/core.img")" -lt $(((first_sector - 1) * 512)) ] || die "GRUB does not fit before the partition"
+    dd if=/usr/lib/grub/i386-pc/boot.img of="$raw" bs=440 count=1 conv=notrunc status=none
+    dd if="$work/core.img" of="$raw" bs=512 seek=1 conv=notrunc status=none
+    qemu-img convert -q -f raw -O qcow2 -c "$raw" "$work/tiny-linux.qcow2"
+}
+
+need
+kernel=$(kernel_package)
+[ -n "$kernel" ] || die "apt knows no linux-image-cloud-amd64; run 'apt-get update' and try again"
+inputs=$(describe_inputs)
+if [ -s "$out/tiny-linux.qcow2" ] && [ -s "$out/inputs" ] && [ "$inputs" = "$(cat "$out/inputs")" ]; then
+    echo "unchanged: $out/tiny-linux.qcow2"
+    exit 0
+fi
+
+work=$(mktemp -d "$out/build.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+rm -f "$out/inputs"
+
+echo "unpacking $kernel"
+unpack "$kernel" "$work/kernel"
+for package in "${guest_packages[@]}"; do
+    unpack "$package" "$work/packages"
+done
+modules=$(find "$work/kernel/lib/modules" -mindepth 1 -maxdepth 1 -type d)
+cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
+
+echo "making the initial RAM disk"
+make_initial_ram_disk
+echo "making the root file system"
+make_root
+echo "making the disk"
+make_disk
+
+mv "$work/vmlinuz" "$work/initrd" "$work/tiny-linux.qcow2" "$out/"
+printf '%s\n' "$inputs" >"$out/inputs"
+echo "built $out/tiny-linux.qcow2 ($(($(stat -c %s "$out/tiny-linux.qcow2") / 1024)) KiB)"

@@ -1,0 +1,82 @@
+# The only door: everything that is built, run or checked goes through these targets, by hand and in CI.
+#
+#   STATE_DIR=  where `up`, `down` and `wipe` keep everything (.kilonova)
+#   DRIVER=     libvirt or fake (libvirt)
+#   PORT=       where the APIs listen (8774)
+#   CONFIG=     a nova.conf that `up` reads as well
+
+SHELL := bash
+.DEFAULT_GOAL := help
+
+export STATE_DIR DRIVER PORT CONFIG
+
+scripts := Config/scripts
+swift_options := --disable-index-store
+
+##@ Run
+
+.PHONY: up down wipe clients
+up: ## a cloud with a running server, from nothing; again: only what is missing
+	@$(scripts)/up.sh
+
+down: ## stop exactly what `up` started
+	@$(scripts)/down.sh
+
+wipe: ## `down`, then remove the state directory
+	@$(scripts)/wipe.sh
+
+clients: ## the unmodified OpenStack clients from PyPI, in .venv
+	@$(scripts)/prerequisites.sh clients
+	@$(scripts)/clients.sh
+
+##@ Build
+
+.PHONY: prerequisites build release guest-image clean
+prerequisites: ## the Debian packages that are missing (installs them as root)
+	@$(scripts)/prerequisites.sh
+
+build: ## debug build; warnings are errors
+	swift build $(swift_options)
+
+release: ## optimized build
+	swift build -c release $(swift_options)
+
+guest-image: ## the tiny Linux guest, in .build/guest-image
+	@Config/guest-image/build.sh .build/guest-image
+
+clean: ## remove what was built
+	rm -rf .build .build-tsan .build-tidy .venv
+
+##@ Test
+
+.PHONY: test test-unit test-libvirt test-e2e test-tsan contract check
+test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
+	@$(scripts)/test.sh unit fake libvirt
+
+test-unit: ## the tests in Swift
+	@$(scripts)/test.sh unit
+
+test-e2e: ## the whole stack with the fake driver, driven by the openstack client
+	@$(scripts)/test.sh fake
+
+test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
+	@$(scripts)/test.sh libvirt
+
+test-tsan: ## the tests in Swift under the thread sanitizer
+	swift test --sanitize=thread --scratch-path .build-tsan $(swift_options)
+
+contract: ## the end-to-end tests through a recording proxy: make contract CONTRACT_TOOL=.../contract.sh
+	@Tests/EndToEnd/contract.sh
+
+check: ## scripts and the repository's own rules
+	@$(scripts)/prerequisites.sh check
+	shellcheck -x -P . $$(git ls-files '*.sh' '.ci/run')
+	python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $$(git ls-files '*.py')
+	KILONOVA_ONLY=TidyTests swift test --scratch-path .build-tidy $(swift_options)
+
+##@ Help
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,145 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The modules, their layers and what each may import: docs/modules.md.
+// TidyTests compares the imports in the sources with this table.
+//
+// `KILONOVA_ONLY=DatabaseTests,SagasTests swift test` narrows the package to the named targets and what
+// they need, so that working on one module never compiles the others.
+
+struct Module {
+    enum Kind { case library, executable, plugin, test, system(pkgConfig: String, apt: String) }
+    let name: String
+    let kind: Kind
+    let modules: [String]
+    let products: [Target.Dependency]
+    let path: String?
+    init(_ name: String, _ kind: Kind = .library, _ modules: [String] = [], _ products: [Target.Dependency] = [], path: String? = nil) {
+        (self.name, self.kind, self.modules, self.products, self.path) = (name, kind, modules, products, path)
+    }
+}
+
+let kit = Target.Dependency.product(name: "DriverKit", package: "DriverKit")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let conformance = Target.Dependency.product(name: "DriverConformance", package: "DriverKit")
+
+let modules: [Module] = [
+    // Plumbing
+    Module("CSQLite", .system(pkgConfig: "sqlite3", apt: "libsqlite3-dev")),
+    Module("WireJSON"),
+    Module("ServiceOptions"),
+    Module("HTTPService", .library, ["WireJSON"], [nio, nioPosix, nioHTTP1, nioLocks, logging]),
+    Module("Messaging", .library, ["ServiceOptions"], [kit, logging]),
+    Module("Database", .library, ["CSQLite"], [logging]),
+    // Mechanisms
+    Module("Sagas", .library, [], [logging]),
+    Module("APIVersioning", .library, ["WireJSON"]),
+    Module("ComputeStore", .library, ["Database", "Sagas", "WireJSON"], [kit]),
+    Module("Identity", .library, ["ServiceOptions", "WireJSON"], [kit]),
+    Module("PeerClients", .library, ["ServiceOptions", "Identity", "WireJSON"], [kit, httpClient, nio, nioHTTP1, logging, crypto]),
+    Module("ServiceInterfaces", .library, ["Messaging"], [kit]),
+    // Services
+    Module("Placement", .library, ["Database", "ServiceInterfaces", "Messaging", "ServiceOptions"], [kit, logging]),
+    Module("Scheduling", .library, ["ComputeStore", "ServiceInterfaces", "Messaging", "ServiceOptions"], [kit, logging]),
+    Module("Conductor", .library, ["ComputeStore", "Sagas", "PeerClients", "ServiceInterfaces", "Messaging", "WireJSON"], [kit, logging]),
+    Module("ComputeAgent", .library, ["ServiceInterfaces", "Messaging"], [kit, logging]),
+    Module("CNetworkNamespace", .library, path: "Sources/CNetworkNamespace"),
+    Module("NetworkAgent", .library, ["CNetworkNamespace", "WireJSON"], [kit, logging]),
+    // Edge
+    Module("ComputeHTTP", .library, ["ComputeStore", "Identity", "PeerClients", "ServiceInterfaces", "Messaging", "APIVersioning", "HTTPService", "WireJSON", "ServiceOptions"], [kit, logging, crypto]),
+    Module("PlacementHTTP", .library, ["Identity", "APIVersioning", "Placement", "HTTPService", "WireJSON", "ServiceOptions"], [kit, logging]),
+    Module("MetadataHTTP", .library, ["ComputeStore", "Identity", "PeerClients", "ServiceInterfaces", "Messaging", "HTTPService", "WireJSON", "ServiceOptions"], [kit, logging, crypto, nio, nioPosix]),
+    Module("IdentityStandIn", .library, ["Database", "HTTPService", "WireJSON"], [kit, logging, crypto, cryptoExtras]),
+    Module("ImageStandIn", .library, ["Database", "HTTPService", "Identity", "WireJSON", "ServiceOptions"], [kit, logging, crypto, nio, nioPosix]),
+    Module("NetworkStandIn", .library, ["Database", "HTTPService", "Identity", "WireJSON", "ServiceOptions"], [kit, logging]),
+    // Composition
+    Module("Deployment", .library, [
+        "Database", "HTTPService", "Messaging", "ServiceOptions", "Sagas", "ComputeStore", "Identity", "PeerClients", "ServiceInterfaces",
+        "Placement", "Scheduling", "Conductor", "ComputeAgent", "NetworkAgent", "ComputeHTTP", "PlacementHTTP", "MetadataHTTP",
+        "IdentityStandIn", "ImageStandIn", "NetworkStandIn", "WireJSON",
+    ], [kit, logging, nio, nioPosix]),
+    Module("kilonovad", .executable, ["Deployment", "ServiceOptions", "ComputeAgent"], [kit, arguments, logging]),
+    // Plugins
+    Module("FakeDriver", .plugin, [], [kit], path: "Plugins/Fake/Sources"),
+    Module("CLibvirt", .system(pkgConfig: "libvirt", apt: "libvirt-dev"), path: "Plugins/Libvirt/CLibvirt"),
+    Module("LibvirtDriver", .plugin, ["CLibvirt"], [kit], path: "Plugins/Libvirt/Sources"),
+    // Tests
+    Module("WireJSONTests", .test, ["WireJSON"]),
+    Module("ServiceOptionsTests", .test, ["ServiceOptions"]),
+    Module("HTTPServiceTests", .test, ["HTTPService", "WireJSON"], [nioPosix, nioLocks, logging]),
+    Module("MessagingTests", .test, ["Messaging"], [kit, logging]),
+    Module("IdentityTests", .test, ["Identity", "WireJSON"], [kit]),
+    Module("DatabaseTests", .test, ["Database"]),
+    Module("SagasTests", .test, ["Sagas"]),
+    Module("APIVersioningTests", .test, ["APIVersioning", "WireJSON"]),
+    Module("PlacementTests", .test, ["Placement", "Database", "ServiceInterfaces", "Messaging"], [kit]),
+    Module("PlacementHTTPTests", .test, ["PlacementHTTP", "Placement", "Database", "HTTPService", "Identity", "WireJSON"], [kit]),
+    Module("ComputeHTTPTests", .test, ["ComputeHTTP", "ComputeStore", "Database", "HTTPService", "Identity", "Messaging", "PeerClients", "ServiceInterfaces", "ServiceOptions", "WireJSON"], [kit, logging]),
+    Module("NetworkAgentTests", .test, ["NetworkAgent"], [kit]),
+    Module("LibvirtDriverTests", .test, ["LibvirtDriver"], [kit]),
+    Module("TidyTests", .test),
+]
+
+/// Narrowed by KILONOVA_ONLY to the closure of the named targets.
+let selected: [Module] = {
+    guard let only = Context.environment["KILONOVA_ONLY"], !only.isEmpty else { return modules }
+    var wanted: Set<String> = []
+    var queue = only.split(separator: ",").map(String.init)
+    while let name = queue.popLast() {
+        guard wanted.insert(name).inserted else { continue }
+        guard let module = modules.first(where: { $0.name == name }) else { fatalError("KILONOVA_ONLY: no target named \(name)") }
+        queue += module.modules
+    }
+    return modules.filter { wanted.contains($0.name) }
+}()
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+extension Module {
+    var target: Target {
+        let dependencies = modules.map { Target.Dependency.byName(name: $0) } + products
+        switch kind {
+        case .library, .plugin:
+            let isC = name.hasPrefix("C") && name.dropFirst().first!.isUppercase && path?.contains("Sources/C") == true
+            return .target(name: name, dependencies: dependencies, path: path, swiftSettings: isC ? [] : settings)
+        case .executable: return .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+        case .test: return .testTarget(name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings)
+        case .system(let pkgConfig, let apt): return .systemLibrary(name: name, path: path, pkgConfig: pkgConfig, providers: [.apt([apt])])
+        }
+    }
+    var product: Product? {
+        switch kind {
+        case .plugin: .library(name: name, type: .dynamic, targets: [name])
+        case .executable: .executable(name: name, targets: [name])
+        case .library, .test, .system: nil
+        }
+    }
+}
+
+let package = Package(
+    name: "kilonova",
+    products: selected.compactMap(\.product),
+    dependencies: [
+        .package(path: "Plugins/DriverKit"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    ],
+    targets: selected.map(\.target)
+)

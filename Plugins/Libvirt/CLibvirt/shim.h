@@ -1,0 +1,34 @@
+#pragma once
+#include <fcntl.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+// libvirt's callback types differ per event and are cast to one generic type by a macro, which Swift cannot see.
+static inline int kn_lifecycle_register(
+    virConnectPtr connection, virConnectDomainEventCallback callback, void *opaque, virFreeCallback release
+) {
+    return virConnectDomainEventRegisterAny(
+        connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(callback), opaque, release);
+}
+
+static inline void kn_ignore_error(void *data, virErrorPtr error) {
+    (void)data;
+    (void)error;
+}
+
+// Without this libvirt writes every error to standard error of the host process.
+static inline void kn_errors_stay_silent(void) { virSetErrorFunc(NULL, kn_ignore_error); }
+
+// GNU functions that Swift's view of the C library leaves out.
+extern int pipe2(int ends[2], int flags);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+
+/// A pipe whose ends no other program inherits.
+static inline int kn_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+/// Makes a started program close every descriptor from that number on.
+static inline int kn_spawn_close_from(posix_spawn_file_actions_t *actions, int from) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, from);
+}

@@ -1,0 +1,163 @@
+import ComputeModel
+import DriverAPI
+
+extension LibvirtDriver {
+    /// Pause between two presses of the power button: a guest that is still booting loses them.
+    private static let pressInterval: Duration = .seconds(3)
+    /// Pause between two looks at a guest that is going down.
+    private static let lookInterval: Duration = .milliseconds(200)
+
+    func powerState(of guest: GuestID) async throws(DriverError) -> PowerState {
+        try await session.read(guest) { connection throws(LibvirtFailure) in
+            guard let domain = try connection.domain(guest) else { throw .noDomain("look up the guest") }
+            return try domain.powerState()
+        }
+    }
+
+    func powerOn(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
+        try await alone(with: guest) { () async throws(DriverError) in
+            try await self.admit(call, guest)
+            switch try await self.presence(of: guest) {
+            case .foreign(let name): throw Self.foreign(guest, name)
+            case .ours(.running): return
+            case .ours: break
+            case .absent: try await self.defineAgain(guest)
+            }
+            try await self.startDomain(guest)
+        }
+    }
+
+    func powerOff(_ guest: GuestID, within grace: Duration, _ call: DriverCall) async throws(DriverError) {
+        try await alone(with: guest) { () async throws(DriverError) in
+            try await self.admit(call, guest)
+            guard try await self.isUp(guest) else { return }
+            if try await self.goesDownByItself(guest, within: grace) { return }
+            try await self.pullThePlug(guest)
+        }
+    }
+
+    func reboot(_ guest: GuestID, _ kind: RebootKind, within grace: Duration, _ call: DriverCall)
+        async throws(DriverError)
+    {
+        try await alone(with: guest) { () async throws(DriverError) in
+            try await self.admit(call, guest)
+            let presence = try await self.presence(of: guest)
+            if case .foreign(let name) = presence { throw Self.foreign(guest, name) }
+            if case .soft = kind, case .ours(.running) = presence {
+                if try await self.goesDownByItself(guest, within: grace) { return try await self.startDomain(guest) }
+                self.host.log(
+                    .info, "soft reboot becomes hard", ["guest.id": guest.description, "waited": "\(grace)"])
+            }
+            if case .ours = presence { try await self.pullThePlug(guest) }
+            // From the definition kept, so that whatever was changed at run time ends here.
+            try await self.defineAgain(guest)
+            try await self.startDomain(guest)
+        }
+    }
+
+    private func isUp(_ guest: GuestID) async throws(DriverError) -> Bool {
+        switch try await ourPowerState(guest) {
+        case .running, .paused, .suspended: true
+        case .shutdown, .crashed, .noState: false
+        }
+    }
+
+    private func pullThePlug(_ guest: GuestID) async throws(DriverError) {
+        try await session.change(guest) { connection throws(LibvirtFailure) in try connection.domain(guest)?.stop() }
+    }
+
+    /// Presses the power button again and again until the guest is off.
+    ///
+    /// - Returns: whether it went off within the grace. A guest that does not run cannot hear, and is not asked.
+    private func goesDownByItself(_ guest: GuestID, within grace: Duration) async throws(DriverError) -> Bool {
+        guard grace > .zero, try await ourPowerState(guest) == .running else { return false }
+        let clock = ContinuousClock()
+        let deadline = clock.now + grace
+        var nextPress = clock.now
+        while clock.now < deadline {
+            if clock.now >= nextPress {
+                try await session.change(guest) { connection throws(LibvirtFailure) in
+                    try connection.domain(guest)?.pressPowerButton()
+                }
+                nextPress = clock.now + Self.pressInterval
+            }
+            do { try await Task.sleep(for: Self.lookInterval) } catch { throw .cancelled }
+            if try await !isUp(guest) { return true }
+        }
+        return false
+    }
+
+    /// Gives libvirt the definition that was kept when the guest was made.
+    private func defineAgain(_ guest: GuestID) async throws(DriverError) {
+        let directory = directory(of: guest)
+        let kept: String? = await threads.run {
+            exists(directory.rootDisk) ? try? readText(directory.definition, bytesMax: 1 << 20) : nil
+        }
+        guard let kept else { throw .noSuchGuest(guest) }
+        try await session.change(guest) { connection throws(LibvirtFailure) in
+            try connection.define(kept)
+            return
+        }
+    }
+
+    func guests() async throws(DriverError) -> [GuestSummary] {
+        try await session.read { connection throws(LibvirtFailure) in
+            var found: [GuestSummary] = []
+            try connection.eachDomain { (domain) throws(LibvirtFailure) in
+                guard let id = domain.id else { return }
+                found.append(
+                    GuestSummary(
+                        id: id, name: domain.name, power: try domain.powerState(),
+                        isOurs: GuestMetadata.isOurs(try domain.metadata())))
+            }
+            return found
+        }
+    }
+
+    func recover(_ handles: [GuestID: GuestHandle]) async throws(DriverError) -> [GuestID: GuestHandle] {
+        var found: [GuestID: GuestHandle] = [:]
+        for (guest, handle) in handles {
+            // A handle of an older or newer form still names its guest by its key.
+            if let identity = GuestIdentity(handle), identity.guest != guest {
+                host.log(.warning, "handle of another guest", ["guest.id": guest.description])
+            }
+            switch try await presence(of: guest) {
+            case .ours: break
+            case .foreign(let name):
+                host.log(.warning, "guest is not ours any more", ["guest.id": guest.description, "domain": name])
+                continue
+            case .absent:
+                // libvirt lost the definition, but the disks are here: the guest is only off.
+                guard directory(of: guest).record()?.complete == true else { continue }
+                do throws(DriverError) {
+                    try await defineAgain(guest)
+                } catch .noSuchGuest {
+                    continue
+                }
+                host.log(.warning, "guest defined again from what was kept", ["guest.id": guest.description])
+            }
+            found[guest] = GuestIdentity(guest).handle
+        }
+        return found
+    }
+}
+
+/// Reads guests' serial logs.
+struct ConsoleLogs: ConsoleLogReading {
+    let instancesPath: String
+    let threads: BlockingThreads
+
+    func consoleLog(of guest: GuestID, bytesMax: Int) async throws(DriverError) -> [UInt8] {
+        let directory = GuestDirectory(guest, in: instancesPath)
+        let bytes: [UInt8]?
+        do throws(FileFailure) {
+            bytes = try await threads.run { () throws(FileFailure) in
+                isDirectory(directory.path) ? try directory.consoleTail(bytesMax: max(0, bytesMax)) : nil
+            }
+        } catch {
+            throw .failed("the console log of guest \(guest) cannot be read: \(error.message)")
+        }
+        guard let bytes else { throw .noSuchGuest(guest) }
+        return bytes
+    }
+}

@@ -1,0 +1,82 @@
+import ComputeModel
+import ComputeStore
+import Logging
+import Sagas
+import ServiceInterfaces
+
+/// Builds a server: tries hosts, each as a child saga of its own, until one takes it.
+enum BuildInstance: Saga {
+    static let name = SagaName.build
+    typealias Parameters = BuildInstanceRequest
+    typealias Services = ConductorServices
+
+    static let begin = StepKey<NoOutput>("begin")
+    static let attempts = StepKey<NoOutput>("try-hosts")
+    static let finish = StepKey<NoOutput>("finish-action")
+
+    static func steps(for parameters: Parameters) -> [SagaStep<Self>] {
+        [
+            SagaStep(begin, undo: .run { try await showFailure($0) }) { context in
+                let request = context.parameters
+                try await context.services.store.beginEvent(
+                    "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID,
+                    host: nil)
+            },
+            SagaStep(attempts, undo: .notNeeded(because: "a child that completed is the server; one that failed is undone")) {
+                try await tryHosts($0)
+            },
+            SagaStep(finish, undo: .notNeeded(because: "it is the last step")) { context in
+                let request = context.parameters
+                let store = context.services.store
+                try await store.endEvent(
+                    "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID)
+                try await store.finishAction(on: request.instance, requestID: request.requestID, failed: false)
+            },
+        ]
+    }
+
+    private static func tryHosts(_ context: SagaContext<Self>) async throws {
+        let request = context.parameters
+        var excluded: [String] = []
+        for attempt in 1...max(1, context.services.options.attemptsMax) {
+            let child = BuildOnHost.Parameters(request: request, excludedHosts: excluded)
+            switch try await context.runChild(BuildOnHost.self, label: "host-\(attempt)", parameters: child) {
+            case .completed: return
+            case .unwound(let failure):
+                let reason = BuildFailure(reason: failure.reason)
+                context.services.logger.warning(
+                    "build attempt failed",
+                    metadata: [
+                        "instance.id": "\(request.instance)", "attempt": "\(attempt)", "step": "\(failure.step)",
+                        "reason": "\(reason.message)",
+                    ])
+                let host = try await lastHost(context, attempt: attempt)
+                guard reason.remedy == .reschedule, let host, attempt < context.services.options.attemptsMax else {
+                    throw reason
+                }
+                excluded.append(host)
+            }
+        }
+    }
+
+    /// The host that an attempt had chosen, from the event that its spawn recorded.
+    private static func lastHost(_ context: SagaContext<Self>, attempt: Int) async throws -> String? {
+        let request = context.parameters
+        let found = try await context.services.store.action(of: request.instance, requestID: request.requestID)
+        return found?.1.last { $0.event == BuildOnHost.event(attempt: attempt) }?.host
+    }
+
+    /// The server shows ERROR and the reason, unless it is being deleted.
+    private static func showFailure(_ context: SagaContext<Self>) async throws {
+        let request = context.parameters
+        let store = context.services.store
+        let reason = BuildFailure(reason: context.failure?.reason ?? "The build failed.")
+        let fault = FaultRecord(code: 500, message: String(reason.message.prefix(255)), created: store.now())
+        try await store.finishOperation(
+            on: request.instance, vm: .error, power: .noState, expecting: TaskState.building, fault: fault)
+        try await store.endEvent(
+            "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID,
+            failure: (details: reason.message, trace: reason.message))
+        try await store.finishAction(on: request.instance, requestID: request.requestID, failed: true)
+    }
+}

@@ -1,0 +1,122 @@
+import Logging
+
+/// When a transaction is safe.
+package enum Durability: Sendable, Hashable {
+    /// On disk when the call returns. What was told to anybody, and what cannot be repeated, needs this.
+    case onDisk
+    /// Kept when the process dies at once after the call; a power failure can lose it, but only together with
+    /// everything that was committed after it. The next ``onDisk`` transaction puts it on disk. For facts that are
+    /// renewed (heartbeats, leases) or found again by repeating idempotent work. Saves a flush, some milliseconds on
+    /// a disk without a protected cache. Engines that cannot do less than ``onDisk`` do that.
+    case deferred
+}
+
+/// An open database.
+///
+/// The closures given to ``read(_:)`` and ``transaction(_:)`` are synchronous and run on threads that belong to the
+/// database, so that no thread of the cooperative pool ever waits for a disk:
+/// ```swift
+/// let hosts = try await database.read { try $0.map("SELECT host FROM services") { try $0.string(0) } }
+/// try await database.transaction { connection in
+///     try connection.execute("UPDATE services SET host = \(new) WHERE host = \(old)")
+/// }
+/// ```
+/// Decision record: docs/decisions/0008-synchronous-database-closures-and-group-commit.md.
+package final class SQLDatabase: Sendable {
+    /// The family of engine.
+    package let dialect: SQLDialect
+    /// The database in messages: its file, or `in memory`.
+    package let name: String
+    private let writer: JobQueue
+    /// Nil where reads share the writer's connection.
+    private let readers: JobQueue?
+    private let threads: ThreadGroup
+
+    private init(_ engine: SQLiteEngine, writer: JobQueue, readers: JobQueue?, _ threads: ThreadGroup) {
+        (dialect, name) = (engine.dialect, engine.name)
+        (self.writer, self.readers, self.threads) = (writer, readers, threads)
+    }
+
+    deinit {
+        writer.close()
+        readers?.close()
+    }
+
+    /// Opens the database, and creates the file where there is none. The directory must exist.
+    ///
+    /// - Parameter url: see ``DatabaseAddress``.
+    /// - Throws: ``DatabaseError`` with the file and the remedy in its text.
+    package static func open(url: String, options: DatabaseOptions = DatabaseOptions()) async throws -> SQLDatabase {
+        let address = try DatabaseAddress(url: url)
+        let engine = SQLiteEngine(address: address, options: options)
+        let threads = ThreadGroup()
+        let writer = JobQueue(closedMessage: "the database \(engine.name) is closed")
+        do {
+            try await threads.start { ready in
+                let connection = try SQLConnection(engine: engine.connect(for: .writing))
+                ready()
+                WriterLoop(connection: connection, options: options).run(writer)
+            }
+            guard engine.allowsReaders else {
+                return SQLDatabase(engine, writer: writer, readers: nil, threads)
+            }
+            let readers = JobQueue(closedMessage: "the database \(engine.name) is closed")
+            do {
+                for _ in 0..<max(1, options.readersMax) {
+                    try await threads.start { ready in
+                        let connection = try SQLConnection(engine: engine.connect(for: .reading))
+                        ready()
+                        ReaderLoop(connection: connection, options: options).run(readers)
+                    }
+                }
+            } catch {
+                readers.close()
+                throw error
+            }
+            return SQLDatabase(engine, writer: writer, readers: readers, threads)
+        } catch {
+            writer.close()
+            await threads.finished()
+            throw error
+        }
+    }
+
+    /// Runs `body` against one consistent snapshot that holds everything committed before the call.
+    ///
+    /// Writing in it is refused with ``DatabaseError/readOnly(_:)``. When the calling task is cancelled before the
+    /// body has begun, the body does not run and `CancellationError` is thrown.
+    package func read<T: Sendable>(_ body: @escaping @Sendable (SQLConnection) throws -> T) async throws -> T {
+        try await perform(Job(nil, body), on: readers ?? writer)
+    }
+
+    /// Runs `body` in a transaction of its own, which is on disk when this returns unless `durability` says less;
+    /// when `body` throws, nothing of it remains.
+    ///
+    /// Transactions that are waiting at the same time share one commit. The body may be run again (after a
+    /// deadlock, a busy database, or when a shared commit failed), so it must have no effect outside the database.
+    /// When the calling task is cancelled before the body has begun, the body does not run.
+    @discardableResult
+    package func transaction<T: Sendable>(
+        durability: Durability = .onDisk, _ body: @escaping @Sendable (SQLConnection) throws -> T
+    ) async throws -> T {
+        try await perform(Job(durability, body), on: writer)
+    }
+
+    /// Refuses new work, finishes what was accepted, and closes the connections. May be called again.
+    package func close() async {
+        writer.close()
+        readers?.close()
+        await threads.finished()
+    }
+
+    private func perform<T: Sendable>(_ job: Job<T>, on queue: JobQueue) async throws -> T {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                guard job.install(continuation) else { return }
+                if !queue.push(job) { job.answer(failure: DatabaseError.unavailable(queue.closedMessage)) }
+            }
+        } onCancel: {
+            job.cancel()
+        }
+    }
+}

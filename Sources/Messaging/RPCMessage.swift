@@ -1,0 +1,93 @@
+/// What one service asks of another. The type's `name` and `version` are its contract on the wire; `ServiceInterfaces`
+/// defines the messages.
+package protocol RPCMessage: Codable, Sendable {
+    /// What the receiver answers. `NoReply` for messages that are only cast.
+    associatedtype Reply: Codable & Sendable
+    /// The method's name, unique within the topic.
+    static var name: String { get }
+    static var version: MessageVersion { get }
+}
+
+/// The answer of messages that nobody waits for, and of calls whose answer is only that the work is done.
+package struct NoReply: Codable, Sendable, Hashable {
+    package init() {}
+}
+
+/// The version of a message. A receiver takes its own major version with its own minor version or an older one.
+package struct MessageVersion: Codable, Sendable, Hashable, CustomStringConvertible {
+    package var major: Int
+    package var minor: Int
+
+    package init(_ major: Int, _ minor: Int) { (self.major, self.minor) = (major, minor) }
+
+    /// True when a receiver of this version understands a message of the other one.
+    package func understands(_ other: MessageVersion) -> Bool { major == other.major && other.minor <= minor }
+
+    package var description: String { "\(major).\(minor)" }
+}
+
+/// Where a message goes: to one of the services that serve a topic, or to the one on a host.
+package struct Address: Codable, Sendable, Hashable, CustomStringConvertible {
+    package var topic: String
+    /// The host whose service is meant; nil: whichever serves the topic and is free.
+    package var host: String?
+
+    package init(topic: String, host: String? = nil) { (self.topic, self.host) = (topic, host) }
+
+    /// `topic` or `topic.host`, the names of the queues in nova's deployments.
+    package var description: String { host.map { "\(topic).\($0)" } ?? topic }
+}
+
+/// Tells one message from all others. A message that is sent again keeps its id.
+package struct MessageID: Codable, Sendable, Hashable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
+    package init(using generator: inout some RandomNumberGenerator) {
+        self.init(high: generator.next(), low: generator.next())
+    }
+
+    /// 32 hexadecimal digits.
+    package var description: String {
+        [high, low].map { word in
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+}
+
+/// Who caused a message: facts of the API request, carried along for logs, records and policy.
+package struct MessageOrigin: Codable, Sendable, Hashable {
+    package var requestID: String?
+    package var globalRequestID: String?
+    package var userID: String?
+    package var projectID: String?
+
+    package init(
+        requestID: String? = nil, globalRequestID: String? = nil, userID: String? = nil, projectID: String? = nil
+    ) {
+        (self.requestID, self.globalRequestID) = (requestID, globalRequestID)
+        (self.userID, self.projectID) = (userID, projectID)
+    }
+}
+
+/// What a receiver knows about the message it works on.
+package struct MessageContext: Sendable {
+    /// The message's id; the same when it is delivered again.
+    package var messageID: MessageID
+    /// When nobody waits any longer; nil for casts without a deadline.
+    package var deadline: ContinuousClock.Instant?
+    package var origin: MessageOrigin
+    /// True when the message may have been worked on before: the receiver died, or the sender sent it again.
+    package var isRedelivered: Bool
+
+    package init(
+        messageID: MessageID, deadline: ContinuousClock.Instant?, origin: MessageOrigin = MessageOrigin(),
+        isRedelivered: Bool = false
+    ) {
+        (self.messageID, self.deadline) = (messageID, deadline)
+        (self.origin, self.isRedelivered) = (origin, isRedelivered)
+    }
+}

@@ -1,0 +1,170 @@
+import ComputeModel
+package import ComputeStore
+package import Logging
+package import Messaging
+import ServiceInterfaces
+
+/// How a scheduler chooses.
+package struct SchedulerServiceOptions: Sendable {
+    package var selector: DestinationSelector
+    /// `[scheduler] max_placement_results`.
+    package var candidatesMax = 1000
+    /// `[DEFAULT] service_down_time`.
+    package var serviceDownAfter: Duration = .seconds(60)
+    /// `[DEFAULT] default_availability_zone`: where hosts without an aggregate are.
+    package var defaultZone = "nova"
+
+    package init(selector: DestinationSelector) { self.selector = selector }
+}
+
+/// The service `nova-scheduler`: finds a place for each instance and claims its resources in placement.
+package struct SchedulerService: Sendable {
+    private let options: SchedulerServiceOptions
+    private let store: ComputeStore
+    private let bus: MessageBus
+    private let logger: Logger
+
+    package init(_ options: SchedulerServiceOptions, store: ComputeStore, bus: MessageBus, logger: Logger) {
+        self.options = options
+        self.store = store
+        self.bus = bus
+        self.logger = logger
+    }
+
+    /// Takes requests until the subscription is stopped.
+    package func serve() async throws(MessagingError) -> Subscription {
+        try await bus.serve(
+            topic: Topic.scheduler,
+            limit: 32,
+            [RPCHandler { (message: SelectDestinations, _) in try await self.select(message) }])
+    }
+
+    private func select(_ message: SelectDestinations) async throws -> SelectDestinations.Reply {
+        let spec = message.spec
+        var explanation = SchedulingExplanation()
+        var hosts = try await candidates(spec, explaining: &explanation)
+        hosts.removeAll { message.excludedHosts.contains($0.host) }
+        if !message.excludedHosts.isEmpty { explanation.stages.append(("not tried before", hosts.count)) }
+        var selections: [Selection] = []
+        for instance in message.instances {
+            do {
+                let selection = try await place(instance, spec, &hosts, &explanation)
+                selections.append(selection)
+            } catch {
+                for claimed in message.instances.prefix(selections.count) { try await release(claimed) }
+                throw error
+            }
+        }
+        return SelectDestinations.Reply(selections: selections)
+    }
+
+    /// Filters, weighs and claims for one instance, and notes on the host what it takes.
+    private func place(
+        _ instance: InstanceID, _ spec: RequestSpec, _ hosts: inout [HostState],
+        _ explanation: inout SchedulingExplanation
+    ) async throws -> Selection {
+        // A forced host skips the filters; only the claim decides.
+        let passed =
+            spec.forcedHost == nil && spec.forcedNode == nil
+            ? options.selector.filter(hosts, spec, explaining: &explanation) : hosts
+        var random = SystemRandomNumberGenerator()
+        for host in options.selector.order(passed, using: &random) {
+            for candidate in host.candidates {
+                guard try await claim(candidate, for: instance, spec) else { continue }
+                if let index = hosts.firstIndex(where: { $0.nodeID == host.nodeID }) { hosts[index].consume(spec.flavor) }
+                logger.info(
+                    "destination selected", metadata: ["instance.id": "\(instance)", "host": "\(host.host)"])
+                return Selection(
+                    host: host.host, node: host.node, nodeID: host.nodeID, availabilityZone: host.availabilityZone,
+                    bindings: host.bindings, allocations: candidate.allocations)
+            }
+            explanation.refusals.append((host.host, "claim", "its resources were taken meanwhile"))
+        }
+        logger.notice(
+            "no valid host", metadata: ["instance.id": "\(instance)", "reason": "\(explanation.summary)"])
+        throw RemoteFault(kind: FaultKind.noValidHost, message: explanation.summary)
+    }
+
+    private func claim(_ candidate: AllocationCandidate, for instance: InstanceID, _ spec: RequestSpec) async throws
+        -> Bool
+    {
+        let claim = ClaimResources(
+            consumer: ConsumerID(instance.uuid), projectID: spec.projectID, userID: spec.userID,
+            allocations: candidate.allocations)
+        do {
+            _ = try await bus.call(claim, to: Address(topic: Topic.placement))
+            return true
+        } catch .remote(let fault) where fault.kind == FaultKind.conflict {
+            return false
+        }
+    }
+
+    private func release(_ instance: InstanceID) async throws {
+        let release = ReleaseResources(consumer: ConsumerID(instance.uuid))
+        _ = try await bus.call(release, to: Address(topic: Topic.placement))
+    }
+
+    /// The hosts that placement names for the request, with what the database knows of them.
+    private func candidates(_ spec: RequestSpec, explaining explanation: inout SchedulingExplanation) async throws
+        -> [HostState]
+    {
+        let nodes = try await store.computeNodes()
+        explanation.stages.append(("nodes", nodes.count))
+        let question = FindCandidates(
+            resources: spec.flavor.resources.merging(Self.resourceOverrides(spec.flavor)) { $1 }.filter { $0.value > 0 },
+            requiredTraits: Self.traits(spec, "required"), forbiddenTraits: Set(Self.traits(spec, "forbidden").flatMap { $0 }),
+            inTree: Self.node(spec, among: nodes).map { ProviderID($0.uuid) }, limit: options.candidatesMax)
+        let found = try await bus.call(question, to: Address(topic: Topic.placement)).candidates
+        let byRoot = Dictionary(grouping: found, by: \.root)
+        explanation.stages.append(("resources and traits", byRoot.count))
+        if byRoot.isEmpty, !nodes.isEmpty {
+            let wanted = question.resources.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+            explanation.refusals.append(("all hosts", "placement", "none has \(wanted.joined(separator: ", ")) free"))
+        }
+        let services = try await store.services().filter { $0.binary == "nova-compute" }
+        let byHost = Dictionary(services.map { ($0.host, $0) }) { first, _ in first }
+        let usage = try await store.usageByNode()
+        let now = store.now()
+        return nodes.compactMap { node in
+            guard let candidates = byRoot[ProviderID(node.id.uuid)] else { return nil }
+            let service = byHost[node.host]
+            let used = usage[node.id] ?? NodeUsage()
+            return HostState(
+                host: node.host, node: node.node, nodeID: node.id, availabilityZone: options.defaultZone,
+                isUp: service?.isUp(at: now, downAfter: options.serviceDownAfter) ?? false,
+                isDisabled: service?.isDisabled ?? false, disabledReason: service?.disabledReason,
+                inventory: node.inventory, traits: node.traits, bindings: node.bindings, instances: used.instances,
+                ioOperations: used.ioOperations, usedVCPUs: used.vcpus, usedMemoryMiB: used.memoryMiB, usedDiskGiB: used.diskGiB,
+                candidates: candidates)
+        }
+    }
+
+    /// The node that the request names, by force or by wish.
+    private static func node(_ spec: RequestSpec, among nodes: [ComputeNodeRecord]) -> NodeID? {
+        let host = spec.forcedHost ?? spec.requestedHost
+        let node = spec.forcedNode ?? spec.requestedNode
+        guard host != nil || node != nil else { return nil }
+        let found = nodes.first { (host == nil || $0.host == host) && (node == nil || $0.node == node) }
+        // A name that nobody has must find nothing rather than everything.
+        return found?.id ?? NodeID.random()
+    }
+
+    /// `trait:NAME=required|forbidden` of flavor and image.
+    private static func traits(_ spec: RequestSpec, _ wanted: String) -> [Set<Trait>] {
+        var found: Set<Trait> = []
+        for (key, value) in spec.flavor.extraSpecs.merging(spec.image?.properties ?? [:], uniquingKeysWith: { $1 })
+        where key.hasPrefix("trait:") && value == wanted {
+            found.insert(Trait(String(key.dropFirst("trait:".count))))
+        }
+        return found.sorted().map { [$0] }
+    }
+
+    /// `resources:CLASS=n` of the flavor replaces or adds an amount; 0 removes it.
+    private static func resourceOverrides(_ flavor: FlavorSpec) -> [ResourceClass: Int] {
+        var amounts: [ResourceClass: Int] = [:]
+        for (key, value) in flavor.extraSpecs where key.hasPrefix("resources:") {
+            if let amount = Int(value) { amounts[ResourceClass(String(key.dropFirst("resources:".count)))] = amount }
+        }
+        return amounts
+    }
+}

@@ -1,0 +1,125 @@
+import FoundationEssentials
+
+/// What operators wrote: files, then the environment over them, then the command line over both. Text only;
+/// `KilonovaOptions(source)` and `values(of:)` give it meaning.
+package struct ConfigurationSource: Sendable {
+    /// One written value.
+    struct Entry: Sendable, Hashable {
+        var value: String
+        var origin: ConfigurationOrigin
+    }
+
+    /// A place that outranks those before it.
+    enum Layer: Int, CaseIterable, Sendable { case files, environment, commandLine }
+
+    struct Key: Hashable, Sendable {
+        var group: String
+        var name: String
+    }
+
+    /// Per layer, the values of a key in the order in which they were written.
+    private var layers: [[Key: [Entry]]] = Layer.allCases.map { _ in [:] }
+    /// Keys in the order in which they were first written, for warnings in a stable order.
+    private(set) var keys: [Key] = []
+
+    /// Nothing written: every option has its default.
+    package init() {}
+
+    /// - Parameters:
+    ///   - files: paths, read in order; a later file outranks an earlier one.
+    ///   - environment: variables `KILONOVA_<GROUP>__<NAME>` are taken, others ignored.
+    ///   - settings: `group.name=value`, in order, from `--set`.
+    /// - Throws: `ConfigurationErrors` naming each unreadable file, line and setting.
+    package init(files: [String], environment: [String: String] = [:], settings: [String] = [])
+        throws(ConfigurationErrors)
+    {
+        var errors: [ConfigurationError] = []
+        for path in files {
+            do {
+                let text = try String(contentsOfFile: path, encoding: .utf8)
+                errors += add(text: text, path: path)
+            } catch {
+                errors.append(
+                    ConfigurationError(origin: .file(path: path, line: 0), reason: "cannot be read: \(error)"))
+            }
+        }
+        add(environment: environment)
+        errors += add(settings: settings)
+        if !errors.isEmpty { throw ConfigurationErrors(errors) }
+    }
+
+    /// As `init(files:…)`, from the text of one file; `path` is what messages call it.
+    package init(
+        text: String, path: String = "nova.conf", environment: [String: String] = [:], settings: [String] = []
+    ) throws(ConfigurationErrors) {
+        var errors = add(text: text, path: path)
+        add(environment: environment)
+        errors += add(settings: settings)
+        if !errors.isEmpty { throw ConfigurationErrors(errors) }
+    }
+
+    /// All values of the highest place that names the key, in order; empty when nobody wrote it.
+    func entries(_ group: String, _ name: String) -> [Entry] {
+        let key = Key(group: group, name: name)
+        for layer in layers.reversed() {
+            if let entries = layer[key] { return entries }
+        }
+        return []
+    }
+
+    /// `DEFAULT` in that spelling, every other group in lower case.
+    static func normalized(group: String) -> String {
+        let lowered = group.lowercased()
+        return lowered == "default" ? "DEFAULT" : lowered
+    }
+
+    private mutating func add(text: String, path: String) -> [ConfigurationError] {
+        let file = ConfigurationFile(path: path, text: text)
+        for item in file.assignments {
+            add(.files, item.group, item.name, item.value, .file(path: path, line: item.line))
+        }
+        return file.errors
+    }
+
+    private mutating func add(environment: [String: String]) {
+        let prefix = "KILONOVA_"
+        for (variable, value) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix(prefix) {
+            let rest = variable.dropFirst(prefix.count)
+            guard let range = rest.firstRange(of: "__") else { continue }
+            let name = rest[range.upperBound...].lowercased()
+            guard !rest[..<range.lowerBound].isEmpty, !name.isEmpty else { continue }
+            add(
+                .environment, Self.normalized(group: String(rest[..<range.lowerBound])), name, value,
+                .environment(variable: variable))
+        }
+    }
+
+    private mutating func add(settings: [String]) -> [ConfigurationError] {
+        var errors: [ConfigurationError] = []
+        for setting in settings {
+            let halves = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let path = halves[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(trimmed)
+            guard halves.count == 2, let group = path.first, let name = path.last, path.count == 2, !group.isEmpty,
+                !name.isEmpty
+            else {
+                // Without "=" the text may hold anything; it is an argument, so it was visible already.
+                errors.append(
+                    ConfigurationError(
+                        origin: .commandLine(argument: String(halves[0])), reason: "not of the form group.name=value"))
+                continue
+            }
+            add(
+                .commandLine, Self.normalized(group: group), name, trimmed(halves[1]),
+                .commandLine(argument: "\(group).\(name)"))
+        }
+        return errors
+    }
+
+    private mutating func add(
+        _ layer: Layer, _ group: String, _ name: String, _ value: String, _ origin: ConfigurationOrigin
+    ) {
+        let key = Key(group: group, name: name)
+        if layers.allSatisfy({ $0[key] == nil }) { keys.append(key) }
+        layers[layer.rawValue][key, default: []].append(Entry(value: value, origin: origin))
+    }
+}

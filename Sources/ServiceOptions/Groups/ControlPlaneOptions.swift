@@ -1,0 +1,177 @@
+/// [database]
+package struct DatabaseOptions: OptionGroup {
+    package static let group = "database"
+    package static let help = "Where the state of the control plane is kept."
+
+    @Option(
+        "connection", .url(["sqlite"]),
+        help: """
+            The database: sqlite:// and an absolute path, or sqlite:// alone for one in memory that ends with the
+            process. SQLite is the only engine so far.
+            """)
+    package var connection: Secret = "sqlite://$state_path/kilonova.sqlite"
+
+    @Option("max_pool_size", .integer(1...1000), help: "How many connections read at the same time.")
+    package var poolSize = 5
+
+    @Option(
+        "db_max_retries", .integer(min: -1, max: nil),
+        help: "How often a transaction is run again that met a deadlock or a busy database; -1: until it succeeds.")
+    package var retriesMax = 20
+
+    @Option(
+        "sqlite_synchronous",
+        help: """
+            Wait until the disk has what was written. Without it a power failure may lose the last transactions; only
+            tests should turn it off.
+            """)
+    package var isSynchronous = true
+
+    package init() {}
+}
+
+/// [conductor]
+package struct ConductorOptions: OptionGroup {
+    package static let group = "conductor"
+    package static let help = "The service that runs operations in steps and writes what compute nodes report."
+
+    @Option(
+        "saga_limit", .integer(1...),
+        help: "How many operations a conductor works on at the same time; further ones wait. Kilonova's own option.")
+    package var sagaLimit = 256
+
+    @Option(
+        "saga_recovery_interval", .duration(.seconds(1)...),
+        help: """
+            How often a conductor looks for operations whose conductor has died and continues them. Kilonova's own
+            option.
+            """)
+    package var sagaRecoveryInterval = Duration.seconds(30)
+
+    package init() {}
+}
+
+/// [scheduler]
+package struct SchedulerOptions: OptionGroup {
+    package static let group = "scheduler"
+    package static let help = "How a host is found for a server."
+
+    @Option(
+        "max_attempts", .integer(1...),
+        help: "How many hosts are tried before the server goes into error.",
+        deprecated: ["DEFAULT.scheduler_max_attempts"])
+    package var attemptsMax = 3
+
+    @Option(
+        "max_placement_results", .integer(1...),
+        help: "How many allocation candidates placement is asked for.")
+    package var placementResultsMax = 1000
+
+    package init() {}
+}
+
+/// [filter_scheduler]
+package struct FilterSchedulerOptions: OptionGroup {
+    package static let group = "filter_scheduler"
+    package static let help = "Filters drop hosts, weighers order those that are left."
+
+    @Option(
+        "enabled_filters",
+        help: "The filters, in the order in which hosts pass them. A cheap filter that drops many stands first.")
+    package var enabledFilters = [
+        "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter",
+    ]
+
+    @Option("host_subset_size", .integer(1...), help: "The host is chosen at random from this many of the best.")
+    package var hostSubsetSize = 1
+
+    @Option(
+        "max_io_ops_per_host", .integer(0...),
+        help: "IoOpsFilter: a host works on at most this many builds and moves.")
+    package var ioOperationsMax = 8
+
+    @Option(
+        "max_instances_per_host", .integer(1...),
+        help: "NumInstancesFilter: a host has at most this many instances.")
+    package var instancesMax = 50
+
+    @Option("ram_weight_multiplier", help: "Positive: prefer hosts with much free memory; negative: fill hosts up.")
+    package var ramWeight = 1.0
+
+    @Option("cpu_weight_multiplier", help: "The same for free virtual CPUs.")
+    package var cpuWeight = 1.0
+
+    @Option("disk_weight_multiplier", help: "The same for free disk space.")
+    package var diskWeight = 1.0
+
+    @Option("io_ops_weight_multiplier", help: "Negative: prefer hosts with little work in progress.")
+    package var ioOperationsWeight = -1.0
+
+    @Option("num_instances_weight_multiplier", help: "Positive: prefer hosts with many instances; negative: with few.")
+    package var instancesWeight = 0.0
+
+    @Option("shuffle_best_same_weighed_hosts", help: "Choose at random among hosts with the same best weight.")
+    package var shufflesEquals = false
+
+    package init() {}
+}
+
+/// [quota]
+package struct QuotaOptions: OptionGroup {
+    package static let group = "quota"
+    package static let help = """
+        What a project may have where no quota of its own or of the default class says so. -1: any number.
+        """
+
+    private static let count = OptionType.integer(min: -1, max: nil)
+
+    @Option("instances", count, help: "Servers.", deprecated: ["DEFAULT.quota_instances"])
+    package var instances = 10
+    @Option("cores", count, help: "Virtual CPUs of all servers.", deprecated: ["DEFAULT.quota_cores"])
+    package var cores = 20
+    @Option("ram", count, help: "Memory of all servers in MiB.", deprecated: ["DEFAULT.quota_ram"])
+    package var ramMiB = 51_200
+    @Option("metadata_items", count, help: "Metadata items of one server.",
+        deprecated: ["DEFAULT.quota_metadata_items"])
+    package var metadataItems = 128
+    @Option("injected_files", count, help: "Injected files of one server.",
+        deprecated: ["DEFAULT.quota_injected_files"])
+    package var injectedFiles = 5
+    @Option("injected_file_content_bytes", count, help: "Bytes of one injected file.",
+        deprecated: ["DEFAULT.quota_injected_file_content_bytes"])
+    package var injectedFileBytes = 10_240
+    @Option("injected_file_path_length", count, help: "Characters in the path of an injected file.",
+        deprecated: ["DEFAULT.quota_injected_file_path_length"])
+    package var injectedFilePathLength = 255
+    @Option("key_pairs", count, help: "Key pairs of one user.", deprecated: ["DEFAULT.quota_key_pairs"])
+    package var keyPairs = 100
+    @Option("server_groups", count, help: "Server groups.", deprecated: ["DEFAULT.quota_server_groups"])
+    package var serverGroups = 10
+    @Option("server_group_members", count, help: "Servers of one user in one group.",
+        deprecated: ["DEFAULT.quota_server_group_members"])
+    package var serverGroupMembers = 10
+    @Option("recheck_quota",
+        help: """
+            Count again after a server was recorded, so that requests at the same moment cannot pass the limit
+            together.
+            """)
+    package var isRechecked = true
+
+    package init() {}
+}
+
+/// [oslo_policy]
+package struct PolicyOptions: OptionGroup {
+    package static let group = "oslo_policy"
+    package static let help = "Who may do what."
+
+    @Option(
+        "policy_file", .path,
+        help: """
+            A file that maps names of rules to checks and takes precedence over the built-in rules. It is read again
+            when it changes. Unset: the built-in rules.
+            """)
+    package var file: String?
+
+    package init() {}
+}
