@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -205,4 +208,53 @@ int kn_write_setting_in_namespace(const char *path, const char *name, const char
 int kn_read_setting_in_namespace(const char *path, const char *name, char *buffer, size_t capacity) {
     struct setting_request request = {name, NULL, buffer, capacity};
     return in_namespace(path, setting_work, &request);
+}
+
+struct generation_request {
+    uint32_t generation;
+};
+
+static int generation_work(void *pointer) {
+    struct generation_request *request = pointer;
+    struct {
+        struct nlmsghdr header;
+        struct nfgenmsg family;
+    } question = {0};
+    question.header.nlmsg_len = sizeof question;
+    question.header.nlmsg_type = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN;
+    question.header.nlmsg_flags = NLM_F_REQUEST;
+    question.family.version = NFNETLINK_V0;
+    _Alignas(struct nlmsghdr) char answer[4096];
+    struct timeval limit = {2, 0};
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    if (descriptor < 0) return -errno;
+    ssize_t count = -1;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+        send(descriptor, &question, sizeof question, 0) == (ssize_t)sizeof question)
+        count = recv(descriptor, answer, sizeof answer, 0);
+    int error = count < 0 ? errno : 0;
+    close(descriptor);
+    if (error != 0) return -error;
+    const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+    if (!NLMSG_OK(header, (size_t)count) || header->nlmsg_type == NLMSG_ERROR) return -EPROTO;
+    const char *end = answer + header->nlmsg_len;
+    const char *position = (const char *)NLMSG_DATA(header) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
+    while (position + sizeof(struct nlattr) <= end) {
+        const struct nlattr *attribute = (const struct nlattr *)position;
+        if (attribute->nla_len < sizeof *attribute) break;
+        if ((attribute->nla_type & NLA_TYPE_MASK) == NFTA_GEN_ID && attribute->nla_len >= sizeof *attribute + 4) {
+            uint32_t value;
+            memcpy(&value, position + NLA_ALIGN(sizeof *attribute), sizeof value);
+            request->generation = ntohl(value);
+            return 0;
+        }
+        position += NLA_ALIGN(attribute->nla_len);
+    }
+    return -EPROTO;
+}
+
+int64_t kn_rule_generation_in_namespace(const char *path) {
+    struct generation_request request = {0};
+    int result = in_namespace(path, generation_work, &request);
+    return result < 0 ? result : (int64_t)request.generation;
 }

@@ -86,3 +86,18 @@ extension Timestamp: SQLBindable {
 extension Identifier: SQLBindable {
     package var sqlValue: SQLValue { .text(description) }
 }
+
+/// When a write is on disk. Callers outside the store do not see the database's own word for it.
+package enum StoreDurability: Sendable {
+    /// When the call returns.
+    case onDisk
+    /// With the next write that is on disk; see `Durability.deferred`.
+    case deferred
+
+    var inDatabase: Durability {
+        switch self {
+        case .onDisk: .onDisk
+        case .deferred: .deferred
+        }
+    }
+}

@@ -11,6 +11,21 @@ package enum Durability: Sendable, Hashable {
     case deferred
 }
 
+/// Commits by what they waited for. Each of ``onDisk`` costs a flush.
+package struct CommitCounts: Sendable, Hashable {
+    package var onDisk = 0
+    package var deferred = 0
+
+    package init() {}
+
+    mutating func add(_ durability: Durability) {
+        switch durability {
+        case .onDisk: onDisk += 1
+        case .deferred: deferred += 1
+        }
+    }
+}
+
 /// An open database.
 ///
 /// The closures given to ``read(_:)`` and ``transaction(_:)`` are synchronous and run on threads that belong to the
@@ -31,9 +46,14 @@ package final class SQLDatabase: Sendable {
     /// Nil where reads share the writer's connection.
     private let readers: JobQueue?
     private let threads: ThreadGroup
+    private let counted: Locked<CommitCounts>
 
-    private init(_ engine: SQLiteEngine, writer: JobQueue, readers: JobQueue?, _ threads: ThreadGroup) {
+    private init(
+        _ engine: SQLiteEngine, writer: JobQueue, readers: JobQueue?, _ threads: ThreadGroup,
+        _ counted: Locked<CommitCounts>
+    ) {
         (dialect, name) = (engine.dialect, engine.name)
+        self.counted = counted
         (self.writer, self.readers, self.threads) = (writer, readers, threads)
     }
 
@@ -50,15 +70,16 @@ package final class SQLDatabase: Sendable {
         let address = try DatabaseAddress(url: url)
         let engine = SQLiteEngine(address: address, options: options)
         let threads = ThreadGroup()
+        let counted = Locked(CommitCounts())
         let writer = JobQueue(closedMessage: "the database \(engine.name) is closed")
         do {
             try await threads.start { ready in
                 let connection = try SQLConnection(engine: engine.connect(for: .writing))
                 ready()
-                WriterLoop(connection: connection, options: options).run(writer)
+                WriterLoop(connection: connection, options: options, counted: counted).run(writer)
             }
             guard engine.allowsReaders else {
-                return SQLDatabase(engine, writer: writer, readers: nil, threads)
+                return SQLDatabase(engine, writer: writer, readers: nil, threads, counted)
             }
             let readers = JobQueue(closedMessage: "the database \(engine.name) is closed")
             do {
@@ -73,7 +94,7 @@ package final class SQLDatabase: Sendable {
                 readers.close()
                 throw error
             }
-            return SQLDatabase(engine, writer: writer, readers: readers, threads)
+            return SQLDatabase(engine, writer: writer, readers: readers, threads, counted)
         } catch {
             writer.close()
             await threads.finished()
@@ -101,6 +122,9 @@ package final class SQLDatabase: Sendable {
     ) async throws -> T {
         try await perform(Job(durability, body), on: writer)
     }
+
+    /// How many commits there were since the database was opened.
+    package var commitCounts: CommitCounts { counted.withLock { $0 } }
 
     /// Refuses new work, finishes what was accepted, and closes the connections. May be called again.
     package func close() async {

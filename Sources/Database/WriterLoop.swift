@@ -9,11 +9,13 @@ import Logging
 struct WriterLoop {
     let connection: SQLConnection
     let options: DatabaseOptions
+    let counted: Locked<CommitCounts>
     private var engine: any EngineConnection { connection.engine }
 
-    init(connection: SQLConnection, options: DatabaseOptions) {
+    init(connection: SQLConnection, options: DatabaseOptions, counted: Locked<CommitCounts>) {
         self.connection = connection
         self.options = options
+        self.counted = counted
     }
 
     /// Works until the queue is closed and empty, then closes the connection.
@@ -62,6 +64,7 @@ struct WriterLoop {
         } catch {
             return fallApart(group, because: error)
         }
+        counted.withLock { $0.add(durability(of: group)) }
         for job in group where !toRepeat.contains(where: { $0 === job }) { job.answer() }
         for job in toRepeat { commitAlone(job) }
     }
@@ -101,6 +104,7 @@ struct WriterLoop {
         }
         do {
             try engine.commit()
+            counted.withLock { $0.add(durability(of: [job])) }
             return nil
         } catch {
             engine.rollBack()

@@ -16,6 +16,15 @@ extension PlacementService {
                 try await self.sync(
                     provider: message.provider, name: message.providerName, inventories: message.inventories,
                     traits: message.traits)
+                try await self.setTrait(Self.disabledTrait, of: message.provider, present: message.isDisabled)
+                return Acknowledged()
+            },
+            RPCHandler { (message: RemoveProvider, _) in
+                do {
+                    try await self.deleteProvider(message.provider.description)
+                } catch PlacementError.providerNotFound {
+                    // Somebody else was faster, or it was never reported.
+                }
                 return Acknowledged()
             },
             RPCHandler { (message: ListConsumers, _) in
@@ -25,6 +34,9 @@ extension PlacementService {
             },
         ]
     }
+
+    /// Keeps schedulers from placing anything new on a node.
+    private static let disabledTrait = Trait("COMPUTE_STATUS_DISABLED")
 
     private func find(_ message: FindCandidates) throws -> FindCandidates.Reply {
         let amounts = message.resources.sorted { $0.key < $1.key }

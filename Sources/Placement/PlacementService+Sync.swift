@@ -46,6 +46,11 @@ extension PlacementService {
     /// Sets or clears one trait of a provider, such as that of a disabled service.
     package func setTrait(_ trait: Trait, of provider: ProviderID, present: Bool) async throws {
         let uuid = provider.description
+        if let slot = mirror.slot(uuid: uuid) {
+            // Nodes are reported often and change seldom.
+            let isPresent = mirror.traitIDs(slot).contains { mirror.catalog.traitName($0) == trait.rawValue }
+            if isPresent == present { return }
+        }
         try await write { write in
             var names = try write.offer(of: uuid).traits
             if present { names.insert(trait.rawValue) } else { names.remove(trait.rawValue) }

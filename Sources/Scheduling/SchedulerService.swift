@@ -47,11 +47,13 @@ package struct SchedulerService: Sendable {
         if !message.excludedHosts.isEmpty { explanation.stages.append(("not tried before", hosts.count)) }
         var selections: [Selection] = []
         for instance in message.instances {
+            // What was refused to the instances before is no reason for this one.
+            var own = explanation
             do {
-                let selection = try await place(instance, spec, &hosts, &explanation)
-                selections.append(selection)
+                selections.append(try await place(instance, spec, &hosts, &own))
             } catch {
-                for claimed in message.instances.prefix(selections.count) { try await release(claimed) }
+                // The one that failed too: its claim may have been made although no answer came.
+                for claimed in message.instances.prefix(selections.count + 1) { await release(claimed) }
                 throw error
             }
         }
@@ -99,9 +101,15 @@ package struct SchedulerService: Sendable {
         }
     }
 
-    private func release(_ instance: InstanceID) async throws {
-        let release = ReleaseResources(consumer: ConsumerID(instance.uuid))
-        _ = try await bus.call(release, to: Address(topic: Topic.placement))
+    private func release(_ instance: InstanceID) async {
+        do {
+            let release = ReleaseResources(consumer: ConsumerID(instance.uuid))
+            _ = try await bus.call(release, to: Address(topic: Topic.placement))
+        } catch {
+            // Whoever asked releases once more when it gives up.
+            logger.warning(
+                "a claim is left in placement", metadata: ["instance.id": "\(instance)", "error": "\(error)"])
+        }
     }
 
     /// The hosts that placement names for the request, with what the database knows of them.
@@ -114,7 +122,7 @@ package struct SchedulerService: Sendable {
             resources: spec.flavor.resources.merging(Self.resourceOverrides(spec.flavor)) { $1 }.filter { $0.value > 0 },
             requiredTraits: Self.traits(spec, "required"), forbiddenTraits: Set(Self.traits(spec, "forbidden").flatMap { $0 }),
             inTree: Self.node(spec, among: nodes).map { ProviderID($0.uuid) }, limit: options.candidatesMax)
-        let found = try await bus.call(question, to: Address(topic: Topic.placement)).candidates
+        let found = try await ask(question)
         let byRoot = Dictionary(grouping: found, by: \.root)
         explanation.stages.append(("resources and traits", byRoot.count))
         if byRoot.isEmpty, !nodes.isEmpty {
@@ -136,6 +144,16 @@ package struct SchedulerService: Sendable {
                 inventory: node.inventory, traits: node.traits, bindings: node.bindings, instances: used.instances,
                 ioOperations: used.ioOperations, usedVCPUs: used.vcpus, usedMemoryMiB: used.memoryMiB, usedDiskGiB: used.diskGiB,
                 candidates: candidates)
+        }
+    }
+
+    /// A class or trait that placement does not know is a request that no host can satisfy.
+    private func ask(_ question: FindCandidates) async throws -> [AllocationCandidate] {
+        do {
+            return try await bus.call(question, to: Address(topic: Topic.placement)).candidates
+        } catch {
+            guard case .remote(let fault) = error, fault.kind == FaultKind.notFound else { throw error }
+            throw RemoteFault(kind: FaultKind.noValidHost, message: "No valid host was found. \(fault.message)")
         }
     }
 

@@ -86,17 +86,33 @@ package struct SyncProvider: RPCMessage {
     package var provider: ProviderID
     package var providerName: String
     package var inventories: [ResourceClass: ResourceInventory]
+    /// Without `COMPUTE_STATUS_DISABLED`, which ``isDisabled`` sets and clears.
     package var traits: Set<Trait>
+    /// Whether the node's service takes no new servers.
+    package var isDisabled: Bool
 
     package init(
         provider: ProviderID, providerName: String, inventories: [ResourceClass: ResourceInventory],
-        traits: Set<Trait>
+        traits: Set<Trait>, isDisabled: Bool = false
     ) {
         self.provider = provider
         self.providerName = providerName
         self.inventories = inventories
         self.traits = traits
+        self.isDisabled = isDisabled
     }
+}
+
+/// Removes a provider that is gone for good, with its inventories and traits; succeeds when there is none.
+///
+/// - Throws: ``RemoteFault`` of kind ``FaultKind/conflict`` while somebody holds something of it.
+package struct RemoveProvider: RPCMessage {
+    package typealias Reply = Acknowledged
+    package static let name = "remove_provider"
+    package static let version = MessageVersion.first
+
+    package var provider: ProviderID
+    package init(provider: ProviderID) { self.provider = provider }
 }
 
 /// Lists the consumers that hold something of a provider, for audits.

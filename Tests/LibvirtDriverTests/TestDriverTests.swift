@@ -84,7 +84,7 @@ import Testing
         }
         #expect(cpus == 16)
         #expect(memory == 3072)
-        #expect(name == "Test")
+        #expect(name == "TEST")
         let missing = await driverError {
             _ = try await session.read { connection throws(LibvirtFailure) in
                 try connection.domainCapabilities(arch: "x86_64", machine: nil, virtType: "qemu")

@@ -36,7 +36,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "text", "<a>", "<a></b>", "<a", "<a x></a>", "<a x=1/>", "<a x='1/>", "<a>&unknown;</a>", "<a>&#x110000;</a>",
+        "", "text", "<a>", "<a></b>", "<a", "<a x></a>", "<a x=1/>", "<a x='1/>", "<a>&unknown;</a>",
+        "<a>&#x110000;</a>",
         "<a/><b/>", "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/shadow'>]><a>&e;</a>", "<a><!-- </a>", "<a>&amp</a>",
     ]) func aBrokenDocumentIsRefused(_ text: String) {
         #expect(throws: XMLReader.Failure.self) { try XMLReader.parse(text) }

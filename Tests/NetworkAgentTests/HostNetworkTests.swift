@@ -1,12 +1,12 @@
 import ComputeModel
-import Foundation
+import Glibc
 import Testing
 
 @testable import NetworkAgent
 
 /// Everything here is real: the kernel's bridges, rules and namespaces, and dnsmasq; only the host is a namespace.
 @Suite(
-    .serialized,
+    .serialized, .timeLimit(.minutes(5)),
     .enabled(if: ThrowAwayHost.obstacle == nil, Comment(rawValue: ThrowAwayHost.obstacle ?? "")))
 struct HostNetworkTests {
     @Test func aGuestGetsItsAddressRoutesAndMTU() async throws {

@@ -52,7 +52,7 @@ private actor RecordingMetadata: MetadataService {
 }
 
 @Suite(
-    .serialized,
+    .serialized, .timeLimit(.minutes(5)),
     .enabled(if: ThrowAwayHost.obstacle == nil, Comment(rawValue: ThrowAwayHost.obstacle ?? "")))
 struct NetworkWorkerTests {
     @Test func theHostFollowsThePlanAndMetadataFollowsTheHost() async throws {

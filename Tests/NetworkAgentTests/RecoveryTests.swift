@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Logging
 @testable import NetworkAgent
 import Synchronization
@@ -6,7 +6,7 @@ import Testing
 
 /// What happens when the process is killed, things break, or plans change while guests run.
 @Suite(
-    .serialized,
+    .serialized, .timeLimit(.minutes(5)),
     .enabled(if: ThrowAwayHost.obstacle == nil, Comment(rawValue: ThrowAwayHost.obstacle ?? "")))
 struct RecoveryTests {
     private static func wholePlan(_ protection: PortProtection? = nil) -> (NetworkPlan, [PlannedPort]) {

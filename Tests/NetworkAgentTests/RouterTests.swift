@@ -1,11 +1,11 @@
-import Foundation
+import Glibc
 import Testing
 
 @testable import NetworkAgent
 
 /// Ways between networks, and out of and into the cloud, with the real kernel.
 @Suite(
-    .serialized,
+    .serialized, .timeLimit(.minutes(5)),
     .enabled(if: ThrowAwayHost.obstacle == nil, Comment(rawValue: ThrowAwayHost.obstacle ?? "")))
 struct RouterTests {
     private static let reachable = PortProtection.filtered(

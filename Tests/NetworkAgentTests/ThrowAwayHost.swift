@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 import Glibc
 import Logging
 import Synchronization
@@ -8,15 +8,14 @@ import Testing
 
 /// A host of its own for one test: network and mount namespaces that end with the test. Nothing of the machine is
 /// touched.
-///
-/// Unchecked: the processes are touched by `init`, `deinit` and, under the lock, `start` only.
-final class ThrowAwayHost: @unchecked Sendable {
+final class ThrowAwayHost: Sendable {
     let options: HostNetworkOptions
     let command: HostCommand
     let directory: String
-    private let holder: Process
-    private let lifeLine: Foundation.Pipe
-    private let background = Mutex<[Process]>([])
+    private let holder: pid_t
+    /// Held open as long as the test runs; if the whole process ends, so does the holder.
+    private let lifeLine: Int32
+    private let background = Mutex<[pid_t]>([])
 
     /// Why there can be none here; `nil` if there can.
     static let obstacle: String? = {
@@ -33,17 +32,17 @@ final class ThrowAwayHost: @unchecked Sendable {
         directory = "/var/tmp/kilonova-network-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         try SystemFile.makeDirectory(directory)
         let line = "mount -t tmpfs none /run && mkdir /run/netns && ip link set lo up && echo ready && exec cat"
-        holder = Process()
-        holder.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
-        holder.arguments = ["--net", "--mount", "sh", "-c", line]
-        lifeLine = Foundation.Pipe()
-        let ready = Foundation.Pipe()
-        holder.standardInput = lifeLine
-        holder.standardOutput = ready
-        try holder.run()
-        let said = ready.fileHandleForReading.availableData
-        try #require(String(decoding: said, as: UTF8.self) == "ready\n", "no namespaces for a test")
-        let process = "/proc/\(holder.processIdentifier)"
+        var (life, ready): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
+        try #require(pipe(&life) == 0 && pipe(&ready) == 0)
+        let arguments = ["/usr/bin/unshare", "--net", "--mount", "sh", "-c", line]
+        holder = ChildProcess.start(arguments, input: life[0], output: ready[1], complaint: 2).child
+        lifeLine = life[1]
+        close(life[0])
+        close(ready[1])
+        defer { close(ready[0]) }
+        var said = [UInt8](repeating: 0, count: 6)
+        try #require(read(ready[0], &said, 6) == 6, "no namespaces for a test")
+        let process = "/proc/\(holder)"
         let place = HostPlace(
             commandPrefix: ["nsenter", "--net=\(process)/ns/net", "--mount=\(process)/ns/mnt"],
             rootDirectory: "\(process)/root", networkNamespace: "\(process)/ns/net")
@@ -53,10 +52,12 @@ final class ThrowAwayHost: @unchecked Sendable {
     }
 
     deinit {
-        for process in background.withLock({ $0 }) where process.isRunning { process.terminate() }
+        for process in background.withLock({ $0 }) + [holder] {
+            kill(process, SIGKILL)
+            waitpid(process, nil, 0)
+        }
         for process in LeaseProcess.running(below: directory) { kill(process.process, SIGKILL) }
-        try? lifeLine.fileHandleForWriting.close()
-        holder.waitUntilExit()
+        close(lifeLine)
         SystemFile.remove(directory)
     }
 
@@ -81,17 +82,18 @@ final class ThrowAwayHost: @unchecked Sendable {
     }
 
     /// Starts a command that goes on until it ends or the test does. Its output goes to a file.
-    func start(_ arguments: [String], output: String = "/dev/null", input: String? = nil) throws {
-        let process = Process()
-        let full = options.place.commandPrefix + arguments
-        process.executableURL = URL(fileURLWithPath: try #require(HostCommand.find(full[0])))
-        process.arguments = Array(full.dropFirst())
-        _ = FileManager.default.createFile(atPath: output, contents: nil)
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle.nullDevice
-        process.standardInput = input.map { FileHandle(forReadingAtPath: $0) } ?? FileHandle.nullDevice
-        try process.run()
-        background.withLock { $0.append(process) }
+    func start(_ arguments: [String], output: String = "/dev/null", input: String = "/dev/null") throws {
+        var full = options.place.commandPrefix + arguments
+        full[0] = try #require(HostCommand.find(full[0]))
+        let source = open(input, O_RDONLY | O_CLOEXEC)
+        let sink = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        defer {
+            close(source)
+            close(sink)
+        }
+        let (child, code) = ChildProcess.start(full, input: source, output: sink, complaint: sink)
+        try #require(code == 0)
+        background.withLock { $0.append(child) }
     }
 
     /// Looks again and again until something is so, at most 20 seconds.
@@ -172,7 +174,7 @@ struct FakeGuest: Sendable {
     /// Connects to a port and answers what comes back; empty if nothing does.
     func ask(_ address: String, _ port: Int, seconds: Int = 3) async -> String {
         let answer = await run("busybox", "timeout", "\(seconds)", "busybox", "nc", address, "\(port)")
-        return answer.hasPrefix("failed") ? "" : answer.trimmingCharacters(in: .whitespacesAndNewlines)
+        return answer.hasPrefix("failed") ? "" : String(answer.prefix { $0 != "\n" })
     }
 
     private static let script = """
@@ -205,7 +207,7 @@ func connect(
 /// Takes one connection, answers a line, and tells the address it came from.
 func acceptOne(_ socket: Int32, answer: String) async -> String {
     await withCheckedContinuation { continuation in
-        Thread.detachNewThread {
+        DispatchQueue(label: "server").async {
             var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
             guard poll(&entry, 1, 10_000) == 1 else { return continuation.resume(returning: "nobody") }
             var peer = sockaddr_in()

@@ -42,12 +42,12 @@ final class FakeDriver: ComputeDriver, ConsoleLogReading {
     }
 
     func powerState(of guest: GuestID) async throws(DriverError) -> PowerState {
-        guard let found = world.guests[guest] else { throw .noSuchGuest(guest) }
+        guard let found = world[guest] else { throw .noSuchGuest(guest) }
         return found.power
     }
 
     func spawn(_ spec: GuestSpec, _ call: DriverCall) async throws(DriverError) -> GuestHandle {
-        if let known = world.guests[spec.id], known.operation == call.operation {
+        if let known = world[spec.id], known.operation == call.operation {
             return known.handle
         }
         try world.check(spec.id, call.operation)
@@ -61,10 +61,11 @@ final class FakeDriver: ComputeDriver, ConsoleLogReading {
     }
 
     func destroy(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
-        guard let known = world.guests[guest] else { return }
         try world.check(guest, call.operation)
-        try await rehearsal.perform(.destroy, of: guest, metadata: known.metadata)
-        try world.remove(guest)
+        if let known = world[guest] {
+            try await rehearsal.perform(.destroy, of: guest, metadata: known.metadata)
+        }
+        try world.remove(guest, operation: call.operation)
     }
 
     func powerOn(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
@@ -90,10 +91,11 @@ final class FakeDriver: ComputeDriver, ConsoleLogReading {
     private func change(
         _ id: GuestID, _ call: DriverCall, _ operation: Rehearsal.Operation, _ change: (inout FakeGuest) -> Void
     ) async throws(DriverError) {
-        guard var guest = world.guests[id] else { throw .noSuchGuest(id) }
-        if guest.operation == call.operation { return }
+        guard let known = world[id] else { throw .noSuchGuest(id) }
+        if known.operation == call.operation { return }
         try world.check(id, call.operation)
-        try await rehearsal.perform(operation, of: id, metadata: guest.metadata)
+        try await rehearsal.perform(operation, of: id, metadata: known.metadata)
+        guard var guest = world[id] else { throw .noSuchGuest(id) }
         change(&guest)
         guest.operation = call.operation
         try world.put(guest)
@@ -117,12 +119,12 @@ struct ConsoleReader: ConsoleLogReading {
     let world: GuestWorld
 
     func consoleLog(of guest: GuestID, bytesMax: Int) async throws(DriverError) -> [UInt8] {
-        guard let found = world.guests[guest] else { throw .noSuchGuest(guest) }
+        guard let found = world[guest] else { throw .noSuchGuest(guest) }
         var text = ""
         for boot in 1...max(1, found.boots) {
             text += "FAKE-GUEST boot \(boot) of \(found.name) (\(guest))\n"
         }
         text += found.power == .running ? "\(found.name) login: " : "FAKE-GUEST powered off\n"
-        return Array(text.utf8.suffix(bytesMax))
+        return Array(text.utf8.suffix(max(0, bytesMax)))
     }
 }

@@ -22,7 +22,8 @@ struct FakeOptions: Sendable {
         DriverOption("memory_mb", .integer(min: 1, max: nil), default: "800000", help: "Memory in MiB that it offers."),
         DriverOption("disk_gb", .integer(min: 1, max: nil), default: "600000", help: "Disk in GiB that it offers."),
         DriverOption(
-            "cpu_allocation_ratio", .number(min: 0.1, max: nil), default: "4.0", help: "Over-commitment of processors."),
+            "cpu_allocation_ratio", .number(min: 0.1, max: nil), default: "4.0",
+            help: "Over-commitment of processors."),
         DriverOption(
             "ram_allocation_ratio", .number(min: 0.1, max: nil), default: "1.0", help: "Over-commitment of memory."),
         DriverOption(

@@ -29,7 +29,10 @@ final class GuestWorld: Sendable {
     }
     private struct State {
         var guests: [GuestID: FakeGuest] = [:]
+        var removals = Removals()
         var journal: Int32?
+        /// Bytes in the journal.
+        var length = 0
     }
     private let state: Locked<State>
     private let path: String?
@@ -38,26 +41,32 @@ final class GuestWorld: Sendable {
         self.path = path
         var state = State()
         if let path {
-            state.guests = Self.read(path)
-            state.journal = try Self.rewrite(path, state.guests)
+            Self.read(path, into: &state)
+            try Self.rewrite(path, &state)
         }
         self.state = Locked(state)
     }
 
     var guests: [GuestID: FakeGuest] { state.with { $0.guests } }
 
-    /// Refuses a late or repeated message.
+    subscript(guest: GuestID) -> FakeGuest? { state.with { $0.guests[guest] } }
+
+    /// Refuses a late message, also one for a guest that was removed since.
     func check(_ guest: GuestID, _ operation: Int64) throws(DriverError) {
-        guard let known = guests[guest], operation < known.operation else { return }
-        throw .stale("guest \(guest) has seen operation \(known.operation); \(operation) is refused")
+        let seen = state.with { $0.guests[guest]?.operation ?? $0.removals[guest] ?? 0 }
+        guard operation < seen else { return }
+        throw .stale("guest \(guest) has seen operation \(seen); \(operation) is refused")
     }
 
     func put(_ guest: FakeGuest) throws(DriverError) {
-        try append(Line(put: guest)) { $0[guest.id] = guest }
+        try append(Line(put: guest)) { $0.guests[guest.id] = guest }
     }
 
-    func remove(_ guest: GuestID) throws(DriverError) {
-        try append(Line(removed: guest)) { $0[guest] = nil }
+    func remove(_ guest: GuestID, operation: Int64) throws(DriverError) {
+        try append(Line(removed: guest, operation: operation)) { state in
+            state.guests[guest] = nil
+            state.removals.add(guest, operation)
+        }
     }
 
     func close() {
@@ -67,14 +76,20 @@ final class GuestWorld: Sendable {
         }
     }
 
-    private func append(_ line: Line, _ change: (inout [GuestID: FakeGuest]) -> Void) throws(DriverError) {
+    private func append(_ line: Line, _ change: (inout State) -> Void) throws(DriverError) {
         let text = Self.encode(line)
         let failure: String? = state.with { state in
             if let journal = state.journal {
                 let written = text.withUnsafeBytes { write(journal, $0.baseAddress, $0.count) }
-                if written != text.count { return String(cString: strerror(errno)) }
+                guard written == text.count else {
+                    let reason = written < 0 ? String(cString: strerror(errno)) : "no space left on device"
+                    // Half a line would swallow the next one.
+                    if written > 0 { _ = ftruncate(journal, off_t(state.length)) }
+                    return reason
+                }
+                state.length += text.count
             }
-            change(&state.guests)
+            change(&state)
             return nil
         }
         if let failure {
@@ -87,22 +102,24 @@ final class GuestWorld: Sendable {
         return Array(data) + [UInt8(ascii: "\n")]
     }
 
-    private static func read(_ path: String) -> [GuestID: FakeGuest] {
-        guard let data = try? Data(contentsOf: URL(filePath: path)) else { return [:] }
-        var guests: [GuestID: FakeGuest] = [:]
+    private static func read(_ path: String, into state: inout State) {
+        guard let data = try? Data(contentsOf: URL(filePath: path)) else { return }
         let decoder = JSONDecoder()
         // A last line that was cut short by a kill is not a change that anybody was told of.
         for line in data.split(separator: UInt8(ascii: "\n")) {
             guard let entry = try? decoder.decode(Line.self, from: Data(line)) else { continue }
-            if let guest = entry.put { guests[guest.id] = guest }
-            if let removed = entry.removed { guests[removed] = nil }
+            if let guest = entry.put { state.guests[guest.id] = guest }
+            if let removed = entry.removed {
+                state.guests[removed] = nil
+                state.removals.add(removed, entry.operation ?? 0)
+            }
         }
-        return guests
     }
 
-    private static func rewrite(_ path: String, _ guests: [GuestID: FakeGuest]) throws(DriverError) -> Int32 {
+    private static func rewrite(_ path: String, _ state: inout State) throws(DriverError) {
         var bytes: [UInt8] = []
-        for guest in guests.values.sorted(by: { $0.id < $1.id }) { bytes += encode(Line(put: guest)) }
+        for (guest, operation) in state.removals.all { bytes += encode(Line(removed: guest, operation: operation)) }
+        for guest in state.guests.values.sorted(by: { $0.id < $1.id }) { bytes += encode(Line(put: guest)) }
         do {
             try Data(bytes).write(to: URL(filePath: path), options: .atomic)
         } catch {
@@ -110,8 +127,29 @@ final class GuestWorld: Sendable {
         }
         let journal = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard journal >= 0 else {
-            throw .badConfiguration("the fake driver cannot open its journal \(path): \(String(cString: strerror(errno)))")
+            let reason = String(cString: strerror(errno))
+            throw .badConfiguration("the fake driver cannot open its journal \(path): \(reason)")
         }
-        return journal
+        state.journal = journal
+        state.length = bytes.count
+    }
+}
+
+/// Which operation removed a guest, for the last ones removed: a message that comes later than that is refused.
+private struct Removals {
+    private static let countMax = 10_000
+    private var operations: [GuestID: Int64] = [:]
+    private var order: [GuestID] = []
+
+    subscript(guest: GuestID) -> Int64? { operations[guest] }
+
+    /// Oldest first.
+    var all: [(GuestID, Int64)] { order.compactMap { guest in operations[guest].map { (guest, $0) } } }
+
+    mutating func add(_ guest: GuestID, _ operation: Int64) {
+        if operations.updateValue(operation, forKey: guest) == nil { order.append(guest) }
+        guard order.count > Self.countMax * 2 else { return }
+        for old in order.prefix(Self.countMax) { operations[old] = nil }
+        order.removeFirst(Self.countMax)
     }
 }

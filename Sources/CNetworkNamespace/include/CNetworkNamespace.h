@@ -33,3 +33,7 @@ int kn_write_setting_in_namespace(const char *namespace_path, const char *name, 
 
 /// Reads /proc/sys/`name` as the namespace sees it; answers the number of bytes put into `buffer`.
 int kn_read_setting_in_namespace(const char *namespace_path, const char *name, char *buffer, size_t capacity);
+
+/// The generation of the namespace's nft rules: a 32-bit number that every committed transaction, whoever makes it,
+/// counts up by one.
+int64_t kn_rule_generation_in_namespace(const char *namespace_path);

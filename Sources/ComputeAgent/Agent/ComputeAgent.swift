@@ -20,8 +20,12 @@ package struct ComputeAgentOptions: Sendable {
     package var syncInterval: Duration = .seconds(600)
     /// Between repeated descriptions of the node (`update_resources_interval`).
     package var inventoryInterval: Duration = .seconds(60)
-    /// `max_concurrent_builds`.
+    /// `max_concurrent_builds`; 0 for no limit.
     package var buildsMax = 10
+    /// How often a call is repeated when the driver says that repeating may help.
+    package var retriesMax = 5
+    /// The pause before the first repetition; it doubles.
+    package var firstRetryPause: Duration = .milliseconds(400)
 
     package init(host: String, driverName: String, hostIP: String, stateDirectory: String) {
         self.host = host
@@ -44,8 +48,12 @@ package actor ComputeAgent {
     private let journal: OperationJournal
     private let reports: ReportSender
     private let runner: OperationRunner
+    /// One for each guest with an operation on the way.
     private var workers: [InstanceID: GuestWorker] = [:]
     private var trouble: String?
+    private var latest: NodeInventory?
+    /// The driver has not found its guests since the hypervisor was last away.
+    private var needsRecovery = true
 
     /// An agent for a driver that has started.
     ///
@@ -60,8 +68,8 @@ package actor ComputeAgent {
         journal = try OperationJournal(path: options.stateDirectory + "/operations.jsonl", now: .now())
         reports = ReportSender(host: options.host, bus: bus, logger: logger)
         runner = OperationRunner(
-            host: options.host, driver: driver, bus: bus, logger: logger, retriesMax: 5,
-            builds: Semaphore(limit: options.buildsMax))
+            host: options.host, driver: driver, bus: bus, logger: logger, retriesMax: options.retriesMax,
+            firstPause: options.firstRetryPause, builds: BuildSlots(limit: options.buildsMax))
     }
 
     /// Works until the task is cancelled. `ready` is called once operations are taken.
@@ -86,7 +94,10 @@ package actor ComputeAgent {
     private nonisolated func handlers() -> [RPCHandler] {
         [
             RPCHandler { (message: PerformOperation, _) in
-                try await self.worker(for: message.instance).take(message)
+                while try await !self.worker(for: message.instance).take(message) {
+                    // That worker retired meanwhile and is being forgotten.
+                    await Task.yield()
+                }
                 return Acknowledged()
             },
             RPCHandler { (message: ReadConsoleLog, _) in
@@ -95,7 +106,7 @@ package actor ComputeAgent {
                         kind: FaultKind.notSupported, message: "This hypervisor does not keep console logs.")
                 }
                 do {
-                    let bytes = try await console.consoleLog(of: message.instance, bytesMax: message.bytesMax)
+                    let bytes = try await console.consoleLog(of: message.instance, bytesMax: max(0, message.bytesMax))
                     return ReadConsoleLog.Reply(bytes: bytes)
                 } catch DriverError.noSuchGuest {
                     throw RemoteFault(
@@ -109,10 +120,21 @@ package actor ComputeAgent {
 
     private func worker(for instance: InstanceID) -> GuestWorker {
         if let known = workers[instance] { return known }
-        let worker = GuestWorker(instance, runner: runner, journal: journal, reports: reports, logger: logger)
+        let worker = GuestWorker(
+            instance, runner: runner, journal: journal, reports: reports, logger: logger
+        ) { [weak self] worker in
+            await self?.forget(worker, of: instance)
+        }
         workers[instance] = worker
         return worker
     }
+
+    private func forget(_ worker: GuestWorker, of instance: InstanceID) {
+        if workers[instance] === worker { workers[instance] = nil }
+    }
+
+    /// How many guests have an operation on the way.
+    var busyGuests: Int { workers.count }
 
     // MARK: - Start
 
@@ -127,6 +149,7 @@ package actor ComputeAgent {
         }
         do {
             let found = try await driver.recover(handles)
+            needsRecovery = false
             logger.info(
                 "guests recovered", metadata: ["expected": "\(handles.count)", "found": "\(found.count)"])
         } catch {
@@ -170,11 +193,14 @@ package actor ComputeAgent {
                 logger.error("the hypervisor cannot be used", metadata: ["reason": "\(reason)"])
             }
             await reportService()
-            if trouble == nil { await reportAllGuests() }
+            guard trouble == nil else {
+                needsRecovery = true
+                continue
+            }
+            if needsRecovery { await recoverGuests() }
+            await reportAllGuests()
         }
     }
-
-    private var latest: NodeInventory?
 
     private func watchInventory() async {
         for await inventory in driver.inventory() {
@@ -186,7 +212,7 @@ package actor ComputeAgent {
     private func watchEvents() async {
         for await event in driver.events() {
             switch event {
-            case .power(let guest, let power): await report([guest: power], complete: false)
+            case .power(let guest, _): await report(guest)
             case .missed: await reportAllGuests()
             }
         }
@@ -216,29 +242,58 @@ package actor ComputeAgent {
                 hostIP: options.hostIP))
     }
 
+    /// Reports every guest of ours. What an operation may have changed while the hypervisor was being asked is asked
+    /// again or left to that operation's own report.
     private func reportAllGuests() async {
+        let before = journal.operations
+        let guests: [GuestSummary]
         do {
-            let guests = try await driver.guests()
-            for foreign in guests where !foreign.isOurs {
-                logger.debug("a guest that is not ours", metadata: ["guest": "\(foreign.id)", "name": "\(foreign.name)"])
-            }
-            let ours = guests.filter(\.isOurs).map { ($0.id, $0.power) }
-            await report(Dictionary(ours) { first, _ in first }, complete: true)
+            guests = try await driver.guests()
         } catch {
             logger.warning("guests cannot be listed", metadata: ["error": "\(error)"])
+            return
         }
-    }
-
-    /// Leaves out guests with an operation on the way: its report will tell.
-    private func report(_ powers: [GuestID: PowerState], complete: Bool) async {
+        let after = journal.operations
         var observed: [GuestObservation] = []
-        for (guest, power) in powers {
-            if let worker = workers[guest], await !worker.isIdle { continue }
-            observed.append(
-                GuestObservation(instance: guest, power: power, operation: journal[guest]?.operation ?? 0))
+        var listed: Set<GuestID> = []
+        for guest in guests {
+            guard guest.isOurs else {
+                logger.debug("a guest that is not ours", metadata: ["guest": "\(guest.id)", "name": "\(guest.name)"])
+                continue
+            }
+            listed.insert(guest.id)
+            let operation = before[guest.id] ?? 0
+            var seen: GuestObservation? = GuestObservation(instance: guest.id, power: guest.power, operation: operation)
+            if after[guest.id] ?? 0 != operation { seen = await observation(of: guest.id) }
+            if let seen { observed.append(seen) }
         }
+        let isNew = { (guest: InstanceID) in !listed.contains(guest) }
+        let changed = after.contains { before[$0.key] != $0.value && isNew($0.key) }
+        let complete = !changed && !workers.keys.contains(where: isNew)
         if observed.isEmpty, !complete { return }
         await tell(ReportGuests(host: options.host, observed: observed, complete: complete))
+    }
+
+    /// Reports one guest that changed, unless an operation is on the way, whose report will tell.
+    private func report(_ guest: GuestID) async {
+        guard let seen = await observation(of: guest), workers[guest] == nil else { return }
+        await tell(ReportGuests(host: options.host, observed: [seen], complete: false))
+    }
+
+    /// The power state of a guest and the operation after which it was seen; `nil` when there is no such guest.
+    private func observation(of guest: GuestID) async -> GuestObservation? {
+        while !Task.isCancelled {
+            let before = journal[guest]
+            if before?.guestIsGone == true { return nil }
+            do {
+                let power = try await driver.powerState(of: guest)
+                guard journal[guest] == before else { continue }
+                return GuestObservation(instance: guest, power: power, operation: before?.operation ?? 0)
+            } catch {
+                return nil
+            }
+        }
+        return nil
     }
 
     /// Reports that the next interval repeats: one try.

@@ -55,19 +55,20 @@ package struct DriverCatalog: Sendable {
     }
 
     private static func read(_ path: String) throws(DriverRefusal) -> DriverManifest {
+        let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? UInt64
+        guard size ?? 0 <= 65536 else { throw .badManifest(path: path, reason: "it is larger than 64 KiB") }
         let data: Data
         do {
             data = try Data(contentsOf: URL(filePath: path))
         } catch {
             throw .badManifest(path: path, reason: "it cannot be read")
         }
-        guard data.count <= 65536 else { throw .badManifest(path: path, reason: "it is larger than 64 KiB") }
         let manifest: DriverManifest
         do {
             manifest = try JSONDecoder().decode(DriverManifest.self, from: data)
         } catch DecodingError.keyNotFound(let key, _) {
             throw .badManifest(path: path, reason: "'\(key.stringValue)' is missing")
-        } catch DecodingError.typeMismatch(_, let context) {
+        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
             let place = context.codingPath.map(\.stringValue).joined(separator: ".")
             throw .badManifest(path: path, reason: "'\(place)' has the wrong type")
         } catch {

@@ -4,12 +4,13 @@ import Logging
 import Messaging
 import ServiceInterfaces
 
-/// Carries out the operations on one guest, one after the other in the order of their numbers.
+/// Carries out the operations on one guest, one after the other in the order of their numbers, and retires when
+/// nothing is left to do.
 ///
 /// ```
-///   idle ──operation n──▶ running(n) ──ends──▶ idle, outcome of n remembered and reported
-///                            │  ▲
-///            repeat of n: ignored; n+1: waits, and a destroy cancels what runs
+///   running(n) ──ends──▶ outcome of n remembered and reported ──nothing waits──▶ retired
+///      │  ▲
+///   repeat of n: ignored; n+1: waits. A destroy cancels what runs, and what waits before it is not begun.
 /// ```
 actor GuestWorker {
     private let instance: InstanceID
@@ -17,49 +18,64 @@ actor GuestWorker {
     private let journal: OperationJournal
     private let reports: ReportSender
     private let logger: Logger
+    private let whenRetired: @Sendable (GuestWorker) async -> Void
     private var running: (operation: Int64, task: Task<Void, Never>)?
     private var waiting: [PerformOperation] = []
+    private var isRetired = false
 
     init(
         _ instance: InstanceID, runner: OperationRunner, journal: OperationJournal, reports: ReportSender,
-        logger: Logger
+        logger: Logger, whenRetired: @escaping @Sendable (GuestWorker) async -> Void
     ) {
         (self.instance, self.runner, self.journal) = (instance, runner, journal)
-        (self.reports, self.logger) = (reports, logger)
+        (self.reports, self.logger, self.whenRetired) = (reports, logger, whenRetired)
     }
-
-    /// Whether nothing runs or waits.
-    var isIdle: Bool { running == nil && waiting.isEmpty }
 
     /// Takes an operation.
     ///
+    /// - Returns: false when this worker has retired: the operation belongs to a new one.
     /// - Throws: a fault of kind `StaleOperation` for a number lower than one seen before.
-    func take(_ message: PerformOperation) throws {
+    func take(_ message: PerformOperation) async throws -> Bool {
+        guard !isRetired else { return false }
+        do {
+            try accept(message)
+        } catch {
+            await retireIfIdle()
+            throw error
+        }
+        await retireIfIdle()
+        return true
+    }
+
+    private func accept(_ message: PerformOperation) throws {
         if let last = journal[instance], last.operation >= message.operation {
             guard last.operation == message.operation else { throw Self.stale(message, seen: last.operation) }
             reports.send(instance, last.operation, last.outcome)
             return
         }
         let newest = waiting.last?.operation ?? running?.operation ?? 0
-        guard message.operation >= newest else { throw Self.stale(message, seen: newest) }
-        guard message.operation > newest else { return }
+        if message.operation == running?.operation || waiting.contains(where: { $0.operation == message.operation }) {
+            return
+        }
+        guard message.operation > newest else { throw Self.stale(message, seen: newest) }
         waiting.append(message)
-        // A delete wins over whatever is being done.
-        if case .destroy = message.command { running?.task.cancel() }
+        if message.command.isDestroy { running?.task.cancel() }
         startNext()
     }
 
     private func startNext() {
         guard running == nil, !waiting.isEmpty else { return }
         let message = waiting.removeFirst()
-        let task = Task { await self.perform(message) }
+        // A delete wins over what was asked for before it.
+        let isOvertaken = waiting.contains { $0.command.isDestroy }
+        let task = Task { await self.perform(message, isOvertaken: isOvertaken) }
         running = (message.operation, task)
     }
 
-    private func perform(_ message: PerformOperation) async {
-        let outcome = await runner.run(message)
+    private func perform(_ message: PerformOperation, isOvertaken: Bool) async {
+        let outcome = isOvertaken ? .failed(.cancelled) : await runner.run(message)
         var gone = false
-        if case .destroy = message.command, case .succeeded = outcome { gone = true }
+        if message.command.isDestroy, case .succeeded = outcome { gone = true }
         do {
             try journal.record(
                 OperationJournal.Entry(
@@ -71,6 +87,13 @@ actor GuestWorker {
         reports.send(instance, message.operation, outcome)
         running = nil
         startNext()
+        await retireIfIdle()
+    }
+
+    private func retireIfIdle() async {
+        guard !isRetired, running == nil, waiting.isEmpty else { return }
+        isRetired = true
+        await whenRetired(self)
     }
 
     private static func stale(_ message: PerformOperation, seen: Int64) -> RemoteFault {
@@ -78,4 +101,16 @@ actor GuestWorker {
             kind: FaultKind.stale,
             message: "operation \(message.operation) on \(message.instance) is refused: \(seen) was seen already")
     }
+}
+
+extension ComputeCommand {
+    fileprivate var isDestroy: Bool {
+        if case .destroy = self { true } else { false }
+    }
+}
+
+extension OperationFailure {
+    /// A newer operation, a delete, has ended this one.
+    static let cancelled = OperationFailure(
+        remedy: .giveUp, userMessage: DriverError.cancelled.userMessage, details: "the operation was cancelled")
 }

@@ -1,8 +1,8 @@
 import ComputeModel
+import DriverAPI
 import FoundationEssentials
 import Glibc
 import ServiceInterfaces
-import Synchronization
 
 /// What an agent remembers of its guests' operations across restarts, so that a repeated message is answered and a
 /// late one refused. A file of lines; the last line of a guest counts.
@@ -20,46 +20,89 @@ final class OperationJournal: Sendable {
         var guestIsGone: Bool
     }
 
-    private struct State: ~Copyable {
+    private struct State {
         var entries: [InstanceID: Entry]
-        let file: Int32
+        var file: Int32
+        /// Bytes in the file.
+        var length: Int
+        /// The length at which the file is written anew without what is out of date.
+        var compactAt: Int
     }
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let path: String
+    private let compactionFloor: Int
 
     /// Reads the file at `path`, if there is one, and begins it anew without what is out of date.
     ///
+    /// - Parameter compactionFloor: the file is begun anew when it has grown to four times what it began with, and
+    ///   at least to this many bytes.
     /// - Throws: ``AgentError/stateDirectory(_:)``.
-    init(path: String, now: Timestamp) throws(AgentError) {
+    init(path: String, now: Timestamp, compactionFloor: Int = 4 << 20) throws(AgentError) {
         self.path = path
-        let entries = Self.read(path).filter { _, entry in !entry.guestIsGone || now - entry.at < .seconds(86400) }
+        self.compactionFloor = compactionFloor
+        switch Self.rewritten(path, Self.read(path), now: now, floor: compactionFloor) {
+        case .success(let state): self.state = Locked(state)
+        case .failure(let error): throw error
+        }
+    }
+
+    deinit { state.with { _ = close($0.file) } }
+
+    subscript(instance: InstanceID) -> Entry? { state.with { $0.entries[instance] } }
+
+    /// The number of the last operation that ended, of every guest remembered.
+    var operations: [InstanceID: Int64] { state.with { $0.entries.mapValues(\.operation) } }
+
+    /// Remembers how an operation ended.
+    ///
+    /// - Throws: ``AgentError/stateDirectory(_:)``; then nothing was remembered.
+    func record(_ entry: Entry) throws(AgentError) {
+        let line = Self.line(entry)
+        let failure: String? = state.with { state in
+            let written = line.withUnsafeBytes { write(state.file, $0.baseAddress, $0.count) }
+            guard written == line.count else {
+                let reason = written < 0 ? String(cString: strerror(errno)) : "no space left on device"
+                // Half a line would swallow the next one.
+                if written > 0 { _ = ftruncate(state.file, off_t(state.length)) }
+                return reason
+            }
+            state.length += line.count
+            state.entries[entry.instance] = entry
+            if state.length >= state.compactAt { compact(&state, now: entry.at) }
+            return nil
+        }
+        if let failure { throw .stateDirectory("the agent's journal \(path) cannot be written: \(failure)") }
+    }
+
+    private func compact(_ state: inout State, now: Timestamp) {
+        guard case .success(let fresh) = Self.rewritten(path, state.entries, now: now, floor: compactionFloor) else {
+            // The old file is whole; the next attempt is made when it has grown as much again.
+            state.compactAt = state.length * 2
+            return
+        }
+        _ = close(state.file)
+        state = fresh
+    }
+
+    private static func rewritten(
+        _ path: String, _ known: [InstanceID: Entry], now: Timestamp, floor: Int
+    ) -> Result<State, AgentError> {
+        let entries = known.filter { _, entry in !entry.guestIsGone || now - entry.at < .seconds(86400) }
         let lines = entries.values.sorted { $0.instance < $1.instance }.flatMap { Self.line($0) }
         do {
             try Data(lines).write(to: URL(filePath: path), options: .atomic)
         } catch {
-            throw .stateDirectory("the agent's journal \(path) cannot be written: \(error); is the directory writable?")
+            return .failure(
+                .stateDirectory(
+                    "the agent's journal \(path) cannot be written: \(error); is the directory writable?"))
         }
         let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard file >= 0 else {
-            throw .stateDirectory("the agent's journal \(path) cannot be opened: \(String(cString: strerror(errno)))")
+            return .failure(
+                .stateDirectory("the agent's journal \(path) cannot be opened: \(String(cString: strerror(errno)))"))
         }
-        state = Mutex(State(entries: entries, file: file))
-    }
-
-    deinit { state.withLock { _ = close($0.file) } }
-
-    subscript(instance: InstanceID) -> Entry? { state.withLock { $0.entries[instance] } }
-
-    /// Remembers how an operation ended.
-    func record(_ entry: Entry) throws(AgentError) {
-        let line = Self.line(entry)
-        let failure: String? = state.withLock { state in
-            let written = line.withUnsafeBytes { write(state.file, $0.baseAddress, $0.count) }
-            guard written == line.count else { return String(cString: strerror(errno)) }
-            state.entries[entry.instance] = entry
-            return nil
-        }
-        if let failure { throw .stateDirectory("the agent's journal \(path) cannot be written: \(failure)") }
+        return .success(
+            State(entries: entries, file: file, length: lines.count, compactAt: max(floor, lines.count * 4)))
     }
 
     private static func line(_ entry: Entry) -> [UInt8] {

@@ -12,8 +12,10 @@ struct OperationRunner: Sendable {
     let logger: Logger
     /// How often a call is repeated when the driver says that repeating may help.
     let retriesMax: Int
+    /// The pause before the first repetition; it doubles.
+    let firstPause: Duration
     /// Builds that may run at the same time (`max_concurrent_builds`).
-    let builds: Semaphore
+    let builds: BuildSlots
 
     /// Runs a command to its end. Never throws: how it ended is the outcome.
     func run(_ message: PerformOperation) async -> OperationOutcome {
@@ -42,18 +44,18 @@ struct OperationRunner: Sendable {
         case .spawn(let spec):
             return try await builds.limited {
                 try await prepare(spec.interfaces)
-                let handle = try await repeating { () async throws(DriverError) in try await driver.spawn(spec, call) }
+                let handle = try await repeating { try await driver.spawn(spec, call) }
                 return .succeeded(
                     power: .running, handle: StoredHandle(version: handle.version, data: handle.data))
             }
         case .destroy:
-            try await repeating { () async throws(DriverError) in try await driver.destroy(guest, call) }
+            try await repeating { try await driver.destroy(guest, call) }
             return .succeeded(power: .noState, handle: nil)
         case .powerOn:
-            try await repeating { () async throws(DriverError) in try await driver.powerOn(guest, call) }
+            try await repeating { try await driver.powerOn(guest, call) }
             return .succeeded(power: .running, handle: nil)
         case .powerOff(let grace):
-            try await repeating { () async throws(DriverError) in
+            try await repeating {
                 try await driver.powerOff(guest, within: .seconds(grace), call)
             }
             return .succeeded(power: .shutdown, handle: nil)
@@ -63,7 +65,7 @@ struct OperationRunner: Sendable {
                 case .soft: .soft
                 case .hard: .hard
                 }
-            try await repeating { () async throws(DriverError) in
+            try await repeating {
                 try await driver.reboot(guest, kind, within: .seconds(grace), call)
             }
             return .succeeded(power: .running, handle: nil)
@@ -74,21 +76,34 @@ struct OperationRunner: Sendable {
     func prepare(_ interfaces: [NetworkInterfaceSpec]) async throws {
         for interface in interfaces where interface.binding.kind == .bridge {
             let address = Address(topic: Topic.network, host: host)
-            _ = try await bus.call(
-                PreparePort(port: interface.portID, network: interface.networkID), to: address, deadline: .seconds(60))
+            let message = PreparePort(port: interface.portID, network: interface.networkID)
+            try await repeating(while: Self.mayPass) {
+                _ = try await bus.call(message, to: address, deadline: .seconds(60))
+            }
+        }
+    }
+
+    /// Whether a message may get through a little later: the host's network worker starts beside this agent.
+    private static func mayPass(_ error: any Error) -> Bool {
+        switch error {
+        case MessagingError.noReceiver, MessagingError.overloaded: true
+        default: false
         }
     }
 
     /// Repeats a call while the driver says that repeating may help, with growing pauses.
-    private func repeating<Value>(_ body: () async throws(DriverError) -> Value) async throws -> Value {
+    private func repeating<Value>(
+        while mayHelp: (any Error) -> Bool = { ($0 as? DriverError)?.remedy == .retry },
+        _ body: () async throws -> Value
+    ) async throws -> Value {
         var attempt = 0
         while true {
             do {
                 return try await body()
             } catch {
                 attempt += 1
-                guard error.remedy == .retry, attempt <= retriesMax, !Task.isCancelled else { throw error }
-                try await Task.sleep(for: .milliseconds(200 << min(attempt, 5)))
+                guard mayHelp(error), attempt <= retriesMax, !Task.isCancelled else { throw error }
+                try await Task.sleep(for: firstPause * (1 << min(attempt, 6) - 1))
             }
         }
     }
@@ -106,47 +121,12 @@ struct OperationRunner: Sendable {
             if case .noSuchGuest = error { gone = true }
             return OperationFailure(
                 remedy: remedy, userMessage: error.userMessage, details: error.message, guestIsGone: gone)
-        case is CancellationError:
-            return OperationFailure(
-                remedy: .giveUp, userMessage: DriverError.cancelled.userMessage, details: "the operation was cancelled")
+        case is CancellationError, MessagingError.cancelled:
+            return .cancelled
         default:
             return OperationFailure(
                 remedy: .reschedule, userMessage: "The host could not prepare the server's network.",
                 details: "\(error)")
         }
-    }
-}
-
-/// Lets a limited number of tasks through at a time, in the order of their coming.
-actor Semaphore {
-    private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    /// - Parameter limit: 0 or less means no limit.
-    init(limit: Int) { free = limit > 0 ? limit : Int.max }
-
-    /// Runs `body` when a place is free.
-    nonisolated func limited<Value: Sendable>(_ body: () async throws -> Value) async rethrows -> Value {
-        await enter()
-        do {
-            let value = try await body()
-            await leave()
-            return value
-        } catch {
-            await leave()
-            throw error
-        }
-    }
-
-    private func enter() async {
-        if free > 0 {
-            free -= 1
-        } else {
-            await withCheckedContinuation { waiting.append($0) }
-        }
-    }
-
-    private func leave() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
     }
 }

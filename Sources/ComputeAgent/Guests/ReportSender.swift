@@ -1,4 +1,5 @@
 import ComputeModel
+import DriverAPI
 import Logging
 import Messaging
 import ServiceInterfaces
@@ -7,19 +8,26 @@ import ServiceInterfaces
 ///
 /// A report that is lost with this process is sent again when the conductor repeats its request.
 final class ReportSender: Sendable {
+    private struct Key: Hashable {
+        let instance: InstanceID
+        let operation: Int64
+    }
     private let host: String
     private let bus: MessageBus
     private let logger: Logger
     private let queue: AsyncStream<ReportOperation>.Continuation
     private let stream: AsyncStream<ReportOperation>
+    private let underWay = Locked<Set<Key>>([])
 
     init(host: String, bus: MessageBus, logger: Logger) {
         (self.host, self.bus, self.logger) = (host, bus, logger)
         (stream, queue) = AsyncStream.makeStream()
     }
 
-    /// Queues a report. The conductor's repeats bound how many there can be.
+    /// Queues a report, unless the same one is on its way already.
     func send(_ instance: InstanceID, _ operation: Int64, _ outcome: OperationOutcome) {
+        let key = Key(instance: instance, operation: operation)
+        guard underWay.with({ $0.insert(key).inserted }) else { return }
         queue.yield(ReportOperation(host: host, instance: instance, operation: operation, outcome: outcome))
     }
 
@@ -27,7 +35,11 @@ final class ReportSender: Sendable {
     func run() async {
         await withDiscardingTaskGroup { group in
             for await report in stream {
-                group.addTask { await self.deliver(report) }
+                group.addTask {
+                    await self.deliver(report)
+                    let key = Key(instance: report.instance, operation: report.operation)
+                    self.underWay.with { _ = $0.remove(key) }
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ package struct AgentDriverHost: DriverHost {
     package let stateDirectory: String
     private let images: any ImageFetching
     private let logger: Logger
+    private let lastProgress = Locked<[GuestID: ContinuousClock.Instant]>([:])
 
     package init(nodeName: String, stateDirectory: String, images: any ImageFetching, logger: Logger) {
         self.nodeName = nodeName
@@ -33,7 +34,17 @@ package struct AgentDriverHost: DriverHost {
         logger.log(level: severity, "\(message)", metadata: facts.mapValues { .string($0) })
     }
 
+    /// At most one line a second for each guest.
     package func report(_ progress: DriverProgress) {
+        guard logger.logLevel <= .debug else { return }
+        let now = ContinuousClock.now
+        let isDue = lastProgress.with { last in
+            if let earlier = last[progress.guest], now - earlier < .seconds(1) { return false }
+            if last.count > 1000 { last = last.filter { now - $0.value < .seconds(1) } }
+            last[progress.guest] = now
+            return true
+        }
+        guard isDue else { return }
         logger.debug(
             "driver progress",
             metadata: [

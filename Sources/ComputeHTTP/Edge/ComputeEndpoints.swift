@@ -37,6 +37,14 @@ enum ComputeEndpoints {
     static let all: [ComputeEndpoint] =
         versions
         + ServerEndpoints.all
+        + FlavorEndpoints.all
+        + KeypairEndpoints.all
+        + QuotaEndpoints.all
+        + LimitsEndpoints.all
+        + HypervisorEndpoints.all
+        + ServiceEndpoints.all
+        + ZoneEndpoints.all
+        + ExtensionEndpoints.all
 
     /// The operations by path.
     static let router: PathRouter<ComputeRoute> = {

@@ -107,8 +107,9 @@ extension ComputeFault {
 }
 
 extension QuotaExceeded {
-    /// "Quota exceeded for instances, cores: Requested 1, 2, but already used 10, 20 of 10, 20 instances, cores".
+    /// "Quota exceeded for cores, instances: Requested 2, 1, but already used 20, 10 of 20, 10 cores, instances".
     var sentence: String {
+        let resources = resources.sorted { $0.name < $1.name }
         let names = resources.map(\.name).joined(separator: ", ")
         func list(_ number: (Resource) -> Int) -> String {
             resources.map { String(number($0)) }.joined(separator: ", ")

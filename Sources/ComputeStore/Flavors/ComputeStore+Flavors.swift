@@ -67,6 +67,8 @@ package struct FlavorQuery: Sendable {
         case createdAt = "created_at"
         case updatedAt = "updated_at"
         case isPublic = "is_public"
+        case isDisabled = "disabled"
+        case rxtxFactor = "rxtx_factor"
         case description
     }
     /// `true` public ones, `false` private ones, `nil` both.
@@ -136,9 +138,7 @@ extension ComputeStore {
                     "SELECT \(ident: key), number FROM flavors WHERE flavor_id = \(marker)"
                 ) { ($0[0], $0[1]) }
                 guard let (value, number) = found else { throw StoreError.notFound("marker [\(marker)] not found") }
-                let after: SQL = query.ascending ? ">" : "<"
-                conditions.append(
-                    "(\(ident: key) \(after) \(value) OR (\(ident: key) = \(value) AND number \(after) \(number)))")
+                conditions.append(Self.after(value, number, key: key, ascending: query.ascending))
             }
             return try connection.map(
                 """
@@ -146,6 +146,19 @@ extension ComputeStore {
                 ORDER BY \(ident: key) \(raw: direction), number \(raw: direction) LIMIT \(query.limit)
                 """,
                 Self.flavor)
+        }
+    }
+
+    /// The condition of standing after a flavor in the order. Absent values sort first.
+    private static func after(_ value: SQLValue, _ number: SQLValue, key: String, ascending: Bool) -> SQL {
+        switch (value, ascending) {
+        case (.null, true): "(\(ident: key) IS NOT NULL OR number > \(number))"
+        case (.null, false): "(\(ident: key) IS NULL AND number < \(number))"
+        case (_, true): "(\(ident: key) > \(value) OR (\(ident: key) = \(value) AND number > \(number)))"
+        case (_, false):
+            """
+            (\(ident: key) < \(value) OR \(ident: key) IS NULL OR (\(ident: key) = \(value) AND number < \(number)))
+            """
         }
     }
 
@@ -157,7 +170,7 @@ extension ComputeStore {
         var stored = flavor
         stored.createdAt = at
         let new = stored
-        try await database.transaction { connection in
+        stored.number = try await database.transaction { connection in
             try Self.requireFree("flavor_id", new.flavorID, "Flavor with ID \(new.flavorID) already exists.", connection)
             try Self.requireFree("name", new.name, "Flavor with name \(new.name) already exists.", connection)
             try connection.execute(
@@ -172,8 +185,11 @@ extension ComputeStore {
                 try connection.execute(
                     "INSERT INTO flavor_access (flavor_id, project_id) VALUES (\(new.flavorID), \(project))")
             }
+            return try connection.first("SELECT number FROM flavors WHERE flavor_id = \(new.flavorID)") {
+                try $0.int64(0)
+            } ?? 0
         }
-        return new
+        return stored
     }
 
     private static func requireFree(

@@ -12,15 +12,22 @@ package struct InstanceWorkRecord: Sendable {
     package var handleJSON: String?
     /// The last operation number given out.
     package var operation: Int64
+    /// The last operation that ended well. What an agent saw before it is out of date.
+    package var settled: Int64
 }
 
+/// What conductors read and write.
+///
+/// Writes that a step of a saga makes are ``Durability/deferred`` unless they say otherwise: the saga's log lies in
+/// the same database, so the write that ends a step puts the step's rows on disk too, and when power fails before
+/// that, the step is run again.
 extension ComputeStore {
     /// A server with what conductors need, deleted or not.
     package func work(on id: InstanceID) async throws -> InstanceWorkRecord? {
         try await database.read { connection in
             try connection.first(
                 """
-                SELECT \(InstanceRecord.columns), spec, key_data, interfaces, handle, operation
+                SELECT \(InstanceRecord.columns), spec, key_data, interfaces, handle, operation, settled
                 FROM instances WHERE uuid = \(id)
                 """,
                 InstanceWorkRecord.init(row:))
@@ -32,7 +39,7 @@ extension ComputeStore {
         try await database.read { connection in
             try connection.map(
                 """
-                SELECT \(InstanceRecord.columns), spec, key_data, interfaces, handle, operation
+                SELECT \(InstanceRecord.columns), spec, key_data, interfaces, handle, operation, settled
                 FROM instances WHERE host = \(host) AND deleted = 0
                 """,
                 InstanceWorkRecord.init(row:))
@@ -40,8 +47,11 @@ extension ComputeStore {
     }
 
     /// The next operation number of a server: greater than any given out before.
-    package func nextOperation(on id: InstanceID) async throws -> Int64 {
-        try await database.transaction { connection in
+    ///
+    /// - Parameter durability: ``Durability/deferred`` only where the number is written down, on disk, before an agent
+    ///   hears of it: a number must never be given out twice.
+    package func nextOperation(on id: InstanceID, durability: StoreDurability = .onDisk) async throws -> Int64 {
+        try await database.transaction(durability: durability.inDatabase) { connection in
             try connection.execute("UPDATE instances SET operation = operation + 1 WHERE uuid = \(id)")
             let number = try connection.first("SELECT operation FROM instances WHERE uuid = \(id)") { try $0.int64(0) }
             guard let number else { throw StoreError.notFound("Instance \(id) could not be found.") }
@@ -57,7 +67,7 @@ extension ComputeStore {
         -> Bool
     {
         let at = now()
-        return try await database.transaction { connection in
+        return try await database.transaction(durability: .deferred) { connection in
             try connection.execute(
                 """
                 UPDATE instances SET task_state = \(task?.rawValue), updated_at = \(at)
@@ -72,7 +82,7 @@ extension ComputeStore {
         _ id: InstanceID, host: String?, node: String?, nodeID: NodeID?, availabilityZone: String?
     ) async throws {
         let at = now()
-        try await database.transaction { connection in
+        try await database.transaction(durability: .deferred) { connection in
             try Self.set(
                 [
                     "host = \(host)", "node = \(node)", "node_uuid = \(nodeID?.description)",
@@ -93,7 +103,7 @@ extension ComputeStore {
     ) async throws {
         let at = now()
         let text = try StoredJSON.encode(interfaces)
-        try await database.transaction { connection in
+        try await database.transaction(durability: .deferred) { connection in
             try Self.set(
                 [
                     "interfaces = \(text)", "addresses = \(addressesJSON)",
@@ -120,6 +130,25 @@ extension ComputeStore {
                         VALUES (\(interface.networkID), \(address.address), \(id))
                         """)
                 }
+            }
+        }
+    }
+
+    /// Notes, before anything is done with them, which ports a server's user made: whoever cleans up after a crash
+    /// must not delete them. On disk when it returns, because the network service will know of the ports at once.
+    package func noteGiven(_ ports: [PortID: NetworkID?], of id: InstanceID) async throws {
+        guard !ports.isEmpty else { return }
+        let known = try await givenPorts(of: id)
+        guard !known.isSuperset(of: ports.keys) else { return }
+        try await database.transaction { connection in
+            for (port, network) in ports.sorted(by: { $0.key < $1.key }) {
+                let holder = try connection.first("SELECT 1 FROM instance_ports WHERE port_id = \(port)") { _ in true }
+                guard holder == nil else { continue }
+                try connection.execute(
+                    """
+                    INSERT INTO instance_ports (port_id, instance, network_id, given)
+                    VALUES (\(port), \(id), \(network?.description ?? ""), 1)
+                    """)
             }
         }
     }
@@ -157,19 +186,23 @@ extension ComputeStore {
     /// - Parameters:
     ///   - expected: tasks of which the server must be in one; `nil` for any.
     ///   - handleJSON: kept as it is when `nil`.
+    ///   - operation: the operation that ended well; see ``InstanceWorkRecord/settled``.
+    ///   - durability: on disk unless said otherwise, because users see the new state at once.
     /// - Returns: false when another task has begun meanwhile.
     @discardableResult
     package func finishOperation(
         on id: InstanceID, vm: VMState, power: PowerState, expecting expected: Set<TaskState>?,
-        handleJSON: String? = nil, fault: FaultRecord? = nil, launched: Bool = false
+        handleJSON: String? = nil, fault: FaultRecord? = nil, launched: Bool = false,
+        operation: Int64? = nil, durability: StoreDurability = .onDisk
     ) async throws -> Bool {
         let at = now()
         let faultText = try fault.map { try StoredJSON.encode($0) }
-        return try await database.transaction { connection in
+        return try await database.transaction(durability: durability.inDatabase) { connection in
             var assignments: [SQL] = [
                 "vm_state = \(vm.rawValue)", "task_state = NULL", "power_state = \(power.rawValue)",
                 "updated_at = \(at)", "fault = \(faultText)",
             ]
+            if let operation { assignments.append("settled = \(operation)") }
             if let handleJSON { assignments.append("handle = \(handleJSON)") }
             if launched { assignments.append("launched_at = COALESCE(launched_at, \(at))") }
             var condition: SQL = "uuid = \(id) AND deleted = 0"
@@ -189,24 +222,41 @@ extension ComputeStore {
         }
     }
 
-    /// Writes a power state that was observed; a running task or a newer operation refuses it.
+    /// Writes a power state that was observed; a running task refuses it, and so does an operation that ended after
+    /// the agent looked.
     ///
+    /// - Parameter operation: the last operation that the agent had finished when it looked.
     /// - Returns: false when it was refused.
     @discardableResult
     package func observe(_ power: PowerState, vm: VMState, of id: InstanceID, operation: Int64) async throws -> Bool {
         let at = now()
-        return try await database.transaction { connection in
+        return try await database.transaction(durability: .deferred) { connection in
             try connection.execute(
                 """
                 UPDATE instances SET power_state = \(power.rawValue), vm_state = \(vm.rawValue), updated_at = \(at)
-                WHERE uuid = \(id) AND deleted = 0 AND task_state IS NULL AND operation = \(operation)
+                WHERE uuid = \(id) AND deleted = 0 AND task_state IS NULL AND settled <= \(operation)
                     AND (power_state <> \(power.rawValue) OR vm_state <> \(vm.rawValue))
                 """
             ).rowsChanged == 1
         }
     }
 
-    /// Marks a server deleted; its row stays for `deleted=true` and `changes-since`. Repeating it succeeds.
+    /// Up to so many built servers after that row number, in the order of their rows, for keeping what is known of
+    /// their networks current.
+    package func wiredInstances(after number: Int64, limit: Int) async throws -> [(id: InstanceID, number: Int64)] {
+        try await database.read { connection in
+            try connection.map(
+                """
+                SELECT uuid, number FROM instances
+                WHERE deleted = 0 AND number > \(number) AND interfaces <> '[]'
+                    AND vm_state <> \(VMState.building.rawValue)
+                ORDER BY number LIMIT \(limit)
+                """
+            ) { (id: try $0.identifier(0), number: try $0.int64(1)) }
+        }
+    }
+
+    /// Marks a server deleted, on disk, because users are told at once; its row stays for `deleted=true` and `changes-since`. Repeating it succeeds.
     package func markDeleted(_ id: InstanceID) async throws {
         let at = now()
         try await database.transaction { connection in
@@ -225,11 +275,12 @@ extension ComputeStore {
 
 extension InstanceWorkRecord {
     init(row: SQLRow) throws {
-        let base = row.count - 5
+        let base = row.count - 6
         self.init(
             instance: try InstanceRecord(row: row), specJSON: try row.string(base),
             keyData: try row.optionalString(base + 1),
             interfaces: try StoredJSON.decode([NetworkInterfaceSpec].self, try row.string(base + 2)),
-            handleJSON: try row.optionalString(base + 3), operation: try row.int64(base + 4))
+            handleJSON: try row.optionalString(base + 3), operation: try row.int64(base + 4),
+            settled: try row.int64(base + 5))
     }
 }

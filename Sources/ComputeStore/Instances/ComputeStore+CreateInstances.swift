@@ -51,7 +51,7 @@ extension ComputeStore {
                 vm_state, task_state, power_state, progress, availability_zone, pinned_zone, created_at, updated_at,
                 image_id, image_properties, key_name, key_data, user_data, config_drive, access_ip_v4, access_ip_v6,
                 flavor_id, flavor_name, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, extra_specs,
-                metadata, tags, addresses, security_groups, trusted_certs, hints, interfaces, spec)
+                metadata, tags, addresses, security_groups, trusted_certs, hints, interfaces, spec, auto_disk_config)
             VALUES (
                 \(instance.id), \(instance.reservationID), \(instance.launchIndex), \(instance.projectID),
                 \(instance.userID), \(instance.name), \(instance.description), \(instance.hostname),
@@ -62,7 +62,7 @@ extension ComputeStore {
                 \(flavor.name), \(flavor.vcpus), \(flavor.memoryMiB), \(flavor.rootGiB), \(flavor.ephemeralGiB),
                 \(flavor.swapMiB), \(try StoredJSON.encode(flavor.extraSpecs)), \(metadata),
                 \(try StoredJSON.encode(tags)), '{}', '[]', \(instance.trustedCertificatesJSON),
-                \(instance.hintsJSON), '[]', \(instance.specJSON))
+                \(instance.hintsJSON), '[]', \(instance.specJSON), \(instance.autoDiskConfig))
             """)
         for tag in tags {
             try connection.execute("INSERT INTO instance_tags (instance, tag) VALUES (\(instance.id), \(tag))")

@@ -97,10 +97,13 @@ extension ComputeStore {
         }
     }
 
-    /// Marks the beginning of a part of an action; repeating it keeps the first time.
+    /// Marks the beginning of a part of an action; repeating it keeps the first time and takes the last host.
+    ///
+    /// This and what marks the ends is written by steps of sagas, which write it again if it is lost: see
+    /// ``Durability/deferred``.
     package func beginEvent(_ event: String, on id: InstanceID, requestID: String, host: String?) async throws {
         let at = now()
-        try await database.transaction { connection in
+        try await database.transaction(durability: .deferred) { connection in
             guard let action = try Self.action(id, requestID, connection) else { return }
             let known = try connection.first(
                 "SELECT number FROM instance_action_events WHERE action = \(action) AND event = \(event)"
@@ -111,6 +114,9 @@ extension ComputeStore {
                     INSERT INTO instance_action_events (action, event, started_at, host)
                     VALUES (\(action), \(event), \(at), \(host))
                     """)
+            } else if let host {
+                try connection.execute(
+                    "UPDATE instance_action_events SET host = \(host) WHERE action = \(action) AND event = \(event)")
             }
             try connection.execute("UPDATE instance_actions SET updated_at = \(at) WHERE number = \(action)")
         }
@@ -121,7 +127,7 @@ extension ComputeStore {
         _ event: String, on id: InstanceID, requestID: String, failure: (details: String, trace: String)? = nil
     ) async throws {
         let at = now()
-        try await database.transaction { connection in
+        try await database.transaction(durability: .deferred) { connection in
             guard let action = try Self.action(id, requestID, connection) else { return }
             try connection.execute(
                 """
@@ -137,7 +143,7 @@ extension ComputeStore {
     /// Marks the end of an action; `failed` leaves the message `Error`, as Nova does.
     package func finishAction(on id: InstanceID, requestID: String, failed: Bool) async throws {
         let at = now()
-        try await database.transaction { connection in
+        try await database.transaction(durability: .deferred) { connection in
             guard let action = try Self.action(id, requestID, connection) else { return }
             let message: String? = failed ? "Error" : nil
             try connection.execute(

@@ -9,16 +9,21 @@ package struct InstanceChanges: Sendable {
     package var hostname: String?
     package var accessIPv4: String??
     package var accessIPv6: String??
+    package var autoDiskConfig: Bool?
+    /// The zone that the server must not leave; the inner `nil` lets it go.
+    package var pinnedZone: String??
 
     package init(
         name: String? = nil, description: String?? = nil, hostname: String? = nil, accessIPv4: String?? = nil,
-        accessIPv6: String?? = nil
+        accessIPv6: String?? = nil, autoDiskConfig: Bool? = nil, pinnedZone: String?? = nil
     ) {
         self.name = name
         self.description = description
         self.hostname = hostname
         self.accessIPv4 = accessIPv4
         self.accessIPv6 = accessIPv6
+        self.autoDiskConfig = autoDiskConfig
+        self.pinnedZone = pinnedZone
     }
 }
 
@@ -35,6 +40,8 @@ extension ComputeStore {
             if let hostname = changes.hostname { assignments.append("hostname = \(hostname)") }
             if let address = changes.accessIPv4 { assignments.append("access_ip_v4 = \(address)") }
             if let address = changes.accessIPv6 { assignments.append("access_ip_v6 = \(address)") }
+            if let isAuto = changes.autoDiskConfig { assignments.append("auto_disk_config = \(isAuto)") }
+            if let zone = changes.pinnedZone { assignments.append("pinned_zone = \(zone)") }
             try Self.set(assignments, on: id, connection)
         }
     }

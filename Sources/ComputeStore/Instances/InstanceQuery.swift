@@ -9,7 +9,6 @@ package struct InstanceQuery: Sendable {
         case user(String)
         case ids([InstanceID])
         case vmStates(Set<VMState>)
-        /// `nil` among the states means without a task.
         case taskStates(Set<TaskState>)
         /// The name contains a match of this SQL LIKE pattern (escaped with `\`).
         case nameLike(String)
@@ -23,6 +22,8 @@ package struct InstanceQuery: Sendable {
         case keyName(String)
         case configDrive(Bool)
         case locked(Bool)
+        /// `owner` or `admin`.
+        case lockedBy(String)
         case powerState(PowerState)
         case progress(Int)
         case reservation(String)
@@ -42,6 +43,8 @@ package struct InstanceQuery: Sendable {
         case launchedAt(Timestamp)
         case terminatedAt(Timestamp)
         case deleted(Bool)
+        /// No server at all.
+        case never
     }
 
     /// A column to sort by.
@@ -115,6 +118,7 @@ extension InstanceQuery.Condition {
         case .keyName(let name): "key_name = \(name)"
         case .configDrive(let wanted): "config_drive = \(wanted)"
         case .locked(let wanted): wanted ? "locked_by IS NOT NULL" : "locked_by IS NULL"
+        case .lockedBy(let holder): "locked_by = \(holder)"
         case .powerState(let state): "power_state = \(state.rawValue)"
         case .progress(let percent): "progress = \(percent)"
         case .reservation(let id): "reservation_id = \(id)"
@@ -133,6 +137,7 @@ extension InstanceQuery.Condition {
         case .launchedAt(let moment): "launched_at = \(moment)"
         case .terminatedAt(let moment): "terminated_at = \(moment)"
         case .deleted(let wanted): "deleted = \(wanted)"
+        case .never: "1 = 0"
         }
     }
 

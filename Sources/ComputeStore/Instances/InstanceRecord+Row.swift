@@ -10,7 +10,7 @@ extension InstanceRecord {
         created_at, updated_at, launched_at, terminated_at, deleted_at, deleted, image_id, image_properties, \
         root_device, key_name, user_data, config_drive, locked_by, locked_reason, access_ip_v4, access_ip_v6, \
         flavor_id, flavor_name, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, extra_specs, metadata, tags, \
-        addresses, security_groups, trusted_certs, hints, fault
+        addresses, security_groups, trusted_certs, hints, fault, auto_disk_config
         """
 
     init(row: SQLRow) throws {
@@ -34,7 +34,8 @@ extension InstanceRecord {
             swapMiB: try row.int(40), extraSpecsJSON: try row.string(41), metadataJSON: try row.string(42),
             tagsJSON: try row.string(43), addressesJSON: try row.string(44), securityGroupsJSON: try row.string(45),
             trustedCertificatesJSON: try row.optionalString(46), hintsJSON: try row.string(47),
-            fault: try row.optionalString(48).map { try StoredJSON.decode(FaultRecord.self, $0) })
+            fault: try row.optionalString(48).map { try StoredJSON.decode(FaultRecord.self, $0) },
+            autoDiskConfig: try row.bool(49))
     }
 
     static func status(_ row: SQLRow, vm: Int, task: Int) throws -> InstanceStatus {

@@ -66,6 +66,8 @@ package struct InstanceRecord: Sendable {
     package var hintsJSON: String
     /// Why it is in ERROR, or the last failed operation's reason.
     package var fault: FaultRecord?
+    /// Whether the root file system is grown to the disk (`OS-DCF:diskConfig` AUTO).
+    package var autoDiskConfig: Bool
 }
 
 /// Whether a server is locked, and by whom.

@@ -16,6 +16,8 @@ package struct NewInstance: Sendable {
     package var keyData: String?
     package var userData: String?
     package var configDrive: Bool
+    /// Whether the root file system is grown to the disk (`OS-DCF:diskConfig` AUTO).
+    package var autoDiskConfig: Bool
     package var accessIPv4: String?
     package var accessIPv6: String?
     package var metadata: [String: String]
@@ -30,7 +32,8 @@ package struct NewInstance: Sendable {
     package init(
         id: InstanceID, reservationID: String, launchIndex: Int, projectID: String, userID: String, name: String,
         description: String?, hostname: String, availabilityZone: String?, imagePropertiesJSON: String,
-        keyName: String?, keyData: String?, userData: String?, configDrive: Bool, accessIPv4: String?,
+        keyName: String?, keyData: String?, userData: String?, configDrive: Bool, autoDiskConfig: Bool = false,
+        accessIPv4: String?,
         accessIPv6: String?, metadata: [String: String], tags: [String], trustedCertificatesJSON: String?,
         hintsJSON: String, specJSON: String, flavor: FlavorSpec, imageID: ImageID?
     ) {
@@ -48,6 +51,7 @@ package struct NewInstance: Sendable {
         self.keyData = keyData
         self.userData = userData
         self.configDrive = configDrive
+        self.autoDiskConfig = autoDiskConfig
         self.accessIPv4 = accessIPv4
         self.accessIPv6 = accessIPv6
         self.metadata = metadata

@@ -3,6 +3,8 @@ import Database
 
 /// A public key that a user can put into servers.
 package struct KeypairRecord: Sendable, Equatable {
+    /// Counts up with creation.
+    package var number: Int64
     package var userID: String
     package var name: String
     /// `ssh` or `x509`.
@@ -12,9 +14,10 @@ package struct KeypairRecord: Sendable, Equatable {
     package var createdAt: Timestamp
 
     package init(
-        userID: String, name: String, type: String, fingerprint: String, publicKey: String,
+        number: Int64 = 0, userID: String, name: String, type: String, fingerprint: String, publicKey: String,
         createdAt: Timestamp = Timestamp(microseconds: 0)
     ) {
+        self.number = number
         self.userID = userID
         self.name = name
         self.type = type
@@ -27,7 +30,7 @@ package struct KeypairRecord: Sendable, Equatable {
 extension ComputeStore {
     private static func keypair(_ row: SQLRow) throws -> KeypairRecord {
         KeypairRecord(
-            userID: try row.string(0), name: try row.string(1), type: try row.string(2),
+            number: try row.int64(6), userID: try row.string(0), name: try row.string(1), type: try row.string(2),
             fingerprint: try row.string(3), publicKey: try row.string(4), createdAt: try row.timestamp(5))
     }
 
@@ -36,7 +39,7 @@ extension ComputeStore {
         try await database.read { connection in
             try connection.first(
                 """
-                SELECT user_id, name, type, fingerprint, public_key, created_at FROM keypairs
+                SELECT user_id, name, type, fingerprint, public_key, created_at, number FROM keypairs
                 WHERE user_id = \(user) AND name = \(name)
                 """,
                 Self.keypair)
@@ -52,12 +55,12 @@ extension ComputeStore {
             if let marker {
                 let known = try connection.first(
                     "SELECT 1 FROM keypairs WHERE user_id = \(user) AND name = \(marker)") { _ in true }
-                guard known != nil else { throw StoreError.notFound("marker [\(marker)] not found") }
+                guard known != nil else { throw StoreError.notFound("Marker \(marker) could not be found.") }
                 condition += " AND name > \(marker)"
             }
             return try connection.map(
                 """
-                SELECT user_id, name, type, fingerprint, public_key, created_at FROM keypairs
+                SELECT user_id, name, type, fingerprint, public_key, created_at, number FROM keypairs
                 WHERE \(condition) ORDER BY name LIMIT \(limit)
                 """,
                 Self.keypair)

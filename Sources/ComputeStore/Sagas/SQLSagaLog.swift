@@ -1,6 +1,9 @@
 import ComputeModel
-import Database
+package import Database
 package import Sagas
+
+/// A step that meets a busy database is tried again, like one that meets a busy peer.
+extension DatabaseError: TransientFailure {}
 
 /// The log of sagas in the compute database. See `SagaLog` for what each call promises.
 package struct SQLSagaLog: SagaLog {
@@ -10,7 +13,11 @@ package struct SQLSagaLog: SagaLog {
     package init(_ store: ComputeStore) { database = store.database }
 
     package func create(_ record: SagaRecord) async throws {
-        try await database.transaction { connection in
+        try await create(record, persistence: .onDisk)
+    }
+
+    package func create(_ record: SagaRecord, persistence: SagaPersistence) async throws {
+        try await database.transaction(durability: Self.durability(persistence)) { connection in
             let known = try connection.first("SELECT 1 FROM sagas WHERE id = \(record.id.rawValue)") { _ in true }
             guard known == nil else { return }
             let created = Self.microseconds(record.created)
@@ -193,11 +200,15 @@ package struct SQLSagaLog: SagaLog {
     }
 
     package func deleteFinished(before: Duration, limit: Int) async throws -> Int {
-        try await database.transaction { connection in
+        try await database.transaction(durability: .deferred) { connection in
             let done = try connection.map(
                 """
                 SELECT id FROM sagas WHERE status IN ('completed', 'unwound')
-                    AND updated_at < \(Self.microseconds(before)) LIMIT \(limit)
+                    AND updated_at < \(Self.microseconds(before))
+                    AND NOT EXISTS (
+                        SELECT 1 FROM sagas AS parent
+                        WHERE parent.id = SUBSTR(sagas.id, 1, INSTR(sagas.id, '.') - 1) AND parent.status = 'running')
+                ORDER BY updated_at, id LIMIT \(limit)
                 """
             ) { try $0.string(0) }
             try connection.execute("DELETE FROM saga_events WHERE saga IN \(list: done)")

@@ -4,8 +4,16 @@ import Database
 enum Schema {
     static let migrations: [Migration] = [
         Migration(id: "0001-compute") { dialect in
-            instances(dialect) + actions(dialect) + flavors(dialect) + owners + services + sagas(dialect)
-        }
+            instances(dialect) + actions(dialect) + flavors(dialect) + owners(dialect) + services + sagas(dialect)
+        },
+        Migration(id: "0002-instance-password") { _ in passwords },
+    ]
+
+    private static let passwords: [SQL] = [
+        """
+        CREATE TABLE instance_passwords (
+            instance VARCHAR(36) NOT NULL PRIMARY KEY, password VARCHAR(1020) NOT NULL, created_at BIGINT NOT NULL)
+        """
     ]
 
     /// An integer key that the engine counts up.
@@ -40,14 +48,15 @@ enum Schema {
                 deleted_at BIGINT, deleted INTEGER NOT NULL DEFAULT 0,
                 image_id VARCHAR(36), image_properties TEXT NOT NULL, root_device VARCHAR(255),
                 key_name VARCHAR(255), key_data TEXT, user_data TEXT, config_drive INTEGER NOT NULL,
-                locked_by VARCHAR(16), locked_reason VARCHAR(255),
+                locked_by VARCHAR(16), locked_reason VARCHAR(255), auto_disk_config INTEGER NOT NULL DEFAULT 0,
                 access_ip_v4 VARCHAR(39), access_ip_v6 VARCHAR(39),
                 flavor_id VARCHAR(255) NOT NULL, flavor_name VARCHAR(255) NOT NULL, vcpus INTEGER NOT NULL,
                 memory_mib INTEGER NOT NULL, root_gib INTEGER NOT NULL, ephemeral_gib INTEGER NOT NULL,
                 swap_mib INTEGER NOT NULL, extra_specs TEXT NOT NULL,
                 metadata TEXT NOT NULL, tags TEXT NOT NULL, addresses TEXT NOT NULL, security_groups TEXT NOT NULL,
                 trusted_certs TEXT, hints TEXT NOT NULL, interfaces TEXT NOT NULL, spec TEXT NOT NULL,
-                fault TEXT, handle TEXT, operation BIGINT NOT NULL DEFAULT 0)
+                fault TEXT, handle TEXT, operation BIGINT NOT NULL DEFAULT 0,
+                settled BIGINT NOT NULL DEFAULT 0)
             """,
             "CREATE INDEX instances_project ON instances (project_id, deleted)",
             "CREATE INDEX instances_host ON instances (host, deleted)",
@@ -107,24 +116,26 @@ enum Schema {
         ]
     }
 
-    private static let owners: [SQL] = [
-        """
-        CREATE TABLE keypairs (
-            user_id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, type VARCHAR(8) NOT NULL,
-            fingerprint VARCHAR(255) NOT NULL, public_key TEXT NOT NULL, created_at BIGINT NOT NULL,
-            PRIMARY KEY (user_id, name))
-        """,
-        """
-        CREATE TABLE quotas (
-            project_id VARCHAR(64) NOT NULL, user_id VARCHAR(64) NOT NULL, resource VARCHAR(64) NOT NULL,
-            hard_limit INTEGER NOT NULL, PRIMARY KEY (project_id, user_id, resource))
-        """,
-        """
-        CREATE TABLE quota_classes (
-            class VARCHAR(64) NOT NULL, resource VARCHAR(64) NOT NULL, hard_limit INTEGER NOT NULL,
-            PRIMARY KEY (class, resource))
-        """,
-    ]
+    private static func owners(_ dialect: SQLDialect) -> [SQL] {
+        [
+            """
+            CREATE TABLE keypairs (
+                number \(raw: serial(dialect)), user_id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL,
+                type VARCHAR(8) NOT NULL, fingerprint VARCHAR(255) NOT NULL, public_key TEXT NOT NULL,
+                created_at BIGINT NOT NULL, UNIQUE (user_id, name))
+            """,
+            """
+            CREATE TABLE quotas (
+                project_id VARCHAR(64) NOT NULL, user_id VARCHAR(64) NOT NULL, resource VARCHAR(64) NOT NULL,
+                hard_limit INTEGER NOT NULL, PRIMARY KEY (project_id, user_id, resource))
+            """,
+            """
+            CREATE TABLE quota_classes (
+                class VARCHAR(255) NOT NULL, resource VARCHAR(64) NOT NULL, hard_limit INTEGER NOT NULL,
+                PRIMARY KEY (class, resource))
+            """,
+        ]
+    }
 
     private static let services: [SQL] = [
         """

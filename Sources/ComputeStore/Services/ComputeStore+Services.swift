@@ -59,7 +59,8 @@ extension ComputeStore {
         binary: String, host: String, topic: String, version: Int, trouble: String?
     ) async throws {
         let at = now()
-        try await database.transaction { connection in
+        // Repeated every few seconds, so none of it is worth a flush.
+        try await database.transaction(durability: .deferred) { connection in
             let changed = try connection.execute(
                 """
                 UPDATE services SET report_count = report_count + 1, last_seen_at = \(at), updated_at = \(at),
@@ -126,10 +127,11 @@ extension ComputeStore {
         let inventoryText = try StoredJSON.encode(inventory)
         let traitsText = try StoredJSON.encode(traits.sorted())
         let bindingsText = try StoredJSON.encode(bindings)
-        return try await database.transaction { connection in
-            let known: NodeID? = try connection.first(
-                "SELECT uuid FROM compute_nodes WHERE host = \(host) AND node = \(inventory.hypervisorHostname)"
-            ) { try $0.identifier(0) }
+        let node = inventory.hypervisorHostname
+        let isKnown = try await database.read { try Self.node(host, node, $0) } != nil
+        // The identifier of a new node goes to placement, so it must not be forgotten; the rest is reported again.
+        return try await database.transaction(durability: isKnown ? .deferred : .onDisk) { connection in
+            let known = try Self.node(host, node, connection)
             if let known {
                 try connection.execute(
                     """
@@ -144,10 +146,16 @@ extension ComputeStore {
                 """
                 INSERT INTO compute_nodes (number, uuid, host, node, driver, host_ip, inventory, traits, bindings,
                     updated_at)
-                SELECT COALESCE(MAX(number), 0) + 1, \(id), \(host), \(inventory.hypervisorHostname), \(driver),
+                SELECT COALESCE(MAX(number), 0) + 1, \(id), \(host), \(node), \(driver),
                     \(hostIP), \(inventoryText), \(traitsText), \(bindingsText), \(at) FROM compute_nodes
                 """)
             return id
+        }
+    }
+
+    private static func node(_ host: String, _ node: String, _ connection: SQLConnection) throws -> NodeID? {
+        try connection.first("SELECT uuid FROM compute_nodes WHERE host = \(host) AND node = \(node)") {
+            try $0.identifier(0)
         }
     }
 

@@ -16,15 +16,17 @@ enum BuildInstance: Saga {
 
     static func steps(for parameters: Parameters) -> [SagaStep<Self>] {
         [
-            SagaStep(begin, undo: .run { try await showFailure($0) }) { context in
+            SagaStep(begin, undo: .run { try await showFailure($0) }, isRepeatable: true) { context in
                 let request = context.parameters
                 try await context.services.store.beginEvent(
                     "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID,
                     host: nil)
             },
-            SagaStep(attempts, undo: .notNeeded(because: "a child that completed is the server; one that failed is undone")) {
-                try await tryHosts($0)
-            },
+            // Repeatable, because a child never runs twice: it tells its result again.
+            SagaStep(
+                attempts, undo: .notNeeded(because: "a child that completed is the server; one that failed is undone"),
+                isRepeatable: true
+            ) { try await tryHosts($0) },
             SagaStep(finish, undo: .notNeeded(because: "it is the last step")) { context in
                 let request = context.parameters
                 let store = context.services.store
@@ -73,7 +75,8 @@ enum BuildInstance: Saga {
         let reason = BuildFailure(reason: context.failure?.reason ?? "The build failed.")
         let fault = FaultRecord(code: 500, message: String(reason.message.prefix(255)), created: store.now())
         try await store.finishOperation(
-            on: request.instance, vm: .error, power: .noState, expecting: TaskState.building, fault: fault)
+            on: request.instance, vm: .error, power: .noState, expecting: TaskState.building, fault: fault,
+            durability: .deferred)
         try await store.endEvent(
             "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID,
             failure: (details: reason.message, trace: reason.message))

@@ -33,18 +33,26 @@ enum BuildOnHost: Saga {
         attempt == 1 ? "compute__do_build_and_run_instance" : "compute__do_build_and_run_instance_\(attempt)"
     }
 
+    // The host must be known for good before its agent hears of the guest: the number's step, which comes right
+    // before, is the first that waits for the disk, and takes what the steps before it wrote along. Until then a power
+    // failure leads back to the choice of a host, which releases what was claimed and moves the ports that it finds.
+    // The boot's report need not be kept: the agent answers the same number with the same report. The finish waits for
+    // the disk again, because it shows the server to its user as active.
     static func steps(for parameters: Parameters) -> [SagaStep<Self>] {
         [
             SagaStep(
                 selection, undo: .run { try await $0.services.release($0.parameters.request.instance) },
-                wayOut: { await deleted($0) }
+                isRepeatable: true, wayOut: { await deleted($0) }
             ) { try await select($0) },
-            SagaStep(place, undo: .run { try await unplace($0) }) { try await putInPlace($0) },
-            SagaStep(ports, undo: .run { try await unwire($0) }, wayOut: { await deleted($0) }) { try await wire($0) },
+            SagaStep(place, undo: .run { try await unplace($0) }, isRepeatable: true) { try await putInPlace($0) },
+            SagaStep(
+                ports, undo: .run { try await unwire($0) }, isRepeatable: true, wayOut: { await deleted($0) }
+            ) { try await wire($0) },
             SagaStep(number, undo: .notNeeded(because: "a number that is not used is only skipped")) {
-                try await $0.services.store.nextOperation(on: $0.parameters.request.instance)
+                try await $0.services.store.nextOperation(
+                    on: $0.parameters.request.instance, durability: .deferred)
             },
-            SagaStep(spawn, undo: .run { try await destroy($0) }) { try await boot($0) },
+            SagaStep(spawn, undo: .run { try await destroy($0) }, isRepeatable: true) { try await boot($0) },
             SagaStep(finish, undo: .notNeeded(because: "it is the last step")) { try await becomeActive($0) },
         ]
     }
@@ -76,10 +84,19 @@ enum BuildOnHost: Saga {
             }
             return first
         } catch let error as MessagingError {
-            guard case .remote(let fault) = error, fault.kind == FaultKind.noValidHost else {
-                throw PassingFailure(description: "scheduler: \(error)")
-            }
-            throw BuildFailure(.giveUp, fault.message)
+            throw failure(of: error)
+        }
+    }
+
+    /// What the scheduler refuses ends the build; what only went wrong on the way is tried again.
+    private static func failure(of error: MessagingError) -> any Error {
+        switch error {
+        case .remote(let fault)
+        where [FaultKind.noValidHost, FaultKind.notSupported, FaultKind.notFound].contains(fault.kind):
+            BuildFailure(.giveUp, fault.message)
+        case .malformed, .unsupportedVersion: BuildFailure(.giveUp, "\(error)")
+        case .remote, .deadlineExceeded, .noReceiver, .closed, .overloaded, .cancelled:
+            PassingFailure(description: "scheduler: \(error)")
         }
     }
 
@@ -119,9 +136,11 @@ enum BuildOnHost: Saga {
         let work = try await services.requireBuilding(request.instance)
         let place = PortPlace(
             host: selection.host, availabilityZone: selection.availabilityZone, bindings: selection.bindings)
+        try await services.store.noteGiven(PortWiring.given(request), of: request.instance)
         let wiring = try await sortingPeerErrors {
             try await services.wiring.connect(
-                request.instance, project: work.instance.projectID, request: request, at: place)
+                request.instance, project: work.instance.projectID, request: request, at: place,
+                known: work.interfaces)
         }
         try await services.store.wire(
             request.instance, interfaces: wiring.interfaces, given: wiring.given,
@@ -146,13 +165,15 @@ enum BuildOnHost: Saga {
         let services = context.services
         let request = context.parameters.request
         let host = try context[selection].host
-        let work = try await services.requireBuilding(request.instance)
-        try await services.store.advanceTask(of: request.instance, to: .spawning, expecting: [.networking])
-        let spec = try guestSpec(work, try context[ports], request, services)
+        let number = try context[number]
+        if let booted = try await bootedBefore(request.instance, number, services) { return booted }
         do {
+            // In here, because an earlier run of this step may have asked the agent already.
+            let work = try await services.requireBuilding(request.instance)
+            try await services.store.advanceTask(of: request.instance, to: .spawning, expecting: [.networking])
+            let spec = try guestSpec(work, try context[ports], request, services)
             let result = try await services.perform(
-                .spawn(spec), on: request.instance, host: host, operation: try context[number],
-                requestID: request.requestID
+                .spawn(spec), on: request.instance, host: host, operation: number, requestID: request.requestID
             ) {
                 if let reason = await deleted(context) { return BuildFailure(reason: reason) }
                 return try await services.isDown(host)
@@ -168,6 +189,17 @@ enum BuildOnHost: Saga {
             try await services.destroyGuest(request.instance, host: host, requestID: request.requestID)
             throw failure
         }
+    }
+
+    /// What this very operation left, when the server is active through it already.
+    private static func bootedBefore(
+        _ id: InstanceID, _ number: Int64, _ services: ConductorServices
+    ) async throws -> Booted? {
+        let work = try await services.work(on: id)
+        guard work.instance.status.vm == .active, work.settled == number else { return nil }
+        return Booted(
+            power: work.instance.power,
+            handle: try work.handleJSON.map { try StoredJSON.decode(StoredHandle.self, $0) })
     }
 
     private static func guestSpec(
@@ -194,9 +226,14 @@ enum BuildOnHost: Saga {
         let request = context.parameters.request
         let store = context.services.store
         let booted = try context[spawn]
+        // First, so that whoever sees the server active sees the event ended too.
+        try await store.endEvent(
+            event(attempt: context.parameters.excludedHosts.count + 1), on: request.instance,
+            requestID: request.requestID)
         let done = try await store.finishOperation(
             on: request.instance, vm: .active, power: booted.power, expecting: TaskState.building,
-            handleJSON: try booted.handle.map { try StoredJSON.encode($0) }, launched: true)
+            handleJSON: try booted.handle.map { try StoredJSON.encode($0) }, launched: true,
+            operation: try context[number])
         if !done {
             // Either this step is run again after it had succeeded, or a deletion has begun.
             let work = try await context.services.work(on: request.instance)
@@ -204,8 +241,5 @@ enum BuildOnHost: Saga {
                 throw BuildFailure(.giveUp, "The server was deleted while it was being built.")
             }
         }
-        try await store.endEvent(
-            event(attempt: context.parameters.excludedHosts.count + 1), on: request.instance,
-            requestID: request.requestID)
     }
 }

@@ -16,6 +16,16 @@ package struct ConductorOptions: Sendable {
     package var shutdownGrace: Duration = .seconds(60)
     /// First pause before an agent is asked again for a report.
     package var reportPatience: Duration = .seconds(5)
+    /// How soon a waiting step notices that its work is not wanted any more, or that its host went down.
+    package var abandonInterval: Duration = .milliseconds(500)
+    /// How long a guest may be missing from reports after its server last changed: the agent may have looked before.
+    package var missingGrace: Duration = .seconds(30)
+    /// How often what is known of servers' networks is refreshed (`heal_instance_info_cache_interval`); zero: never.
+    package var networkRefreshInterval: Duration = .seconds(60)
+    /// Servers refreshed at each interval, in turns.
+    package var networkRefreshBatch = 20
+    /// How long sagas are kept for operators after their end.
+    package var sagaRetention: Duration = .seconds(86_400)
 
     package init() {}
 }
@@ -67,32 +77,49 @@ struct ConductorServices: Sendable {
     ) async throws -> (power: PowerState, handle: StoredHandle?) {
         let message = PerformOperation(
             instance: instance, operation: operation, requestID: requestID, command: command)
-        let address = Address(topic: Topic.compute, host: host)
-        var patience = options.reportPatience
-        var sinceAsked = Duration.zero
-        var asked = false
-        while !Task.isCancelled {
-            let mustAsk = !asked || sinceAsked >= patience
-            if asked, mustAsk { patience = min(patience * 2, .seconds(60)) }
-            // Short waits, so that a deletion is noticed soon; the agent is asked again only at longer ones.
-            let slice = Duration.milliseconds(500)
-            let outcome = await desk.report(on: instance, operation: operation, within: slice) { [bus, logger] in
-                guard mustAsk else { return }
-                do {
-                    try await bus.cast(message, to: address, origin: MessageOrigin(requestID: requestID))
-                } catch {
-                    logger.notice("the agent cannot be asked", metadata: ["host": "\(host)", "error": "\(error)"])
-                }
-            }
-            sinceAsked = mustAsk ? slice : sinceAsked + slice
-            asked = true
+        await desk.expect(instance, operation: operation)
+        do {
+            let outcome = try await outcome(of: message, on: host, abandon: abandon)
+            await desk.forget(instance, operation: operation)
             switch outcome {
             case .succeeded(let power, let handle): return (power, handle)
             case .failed(let failure): throw failure
-            case nil: if let reason = try await abandon() { throw reason }
             }
+        } catch {
+            await desk.forget(instance, operation: operation)
+            throw error
+        }
+    }
+
+    /// Asks, and asks again with growing patience. Waits in short slices, so that a deletion is noticed soon.
+    private func outcome(
+        of message: PerformOperation, on host: String, abandon: @Sendable () async throws -> BuildFailure?
+    ) async throws -> OperationOutcome {
+        let slice = options.abandonInterval
+        var patience = options.reportPatience
+        var untilAsked = Duration.zero
+        while !Task.isCancelled {
+            if untilAsked <= .zero {
+                await ask(message, host)
+                untilAsked = patience
+                patience = min(patience * 2, .seconds(60))
+            }
+            let outcome = await desk.report(on: message.instance, operation: message.operation, within: slice)
+            if let outcome { return outcome }
+            if let reason = try await abandon() { throw reason }
+            untilAsked -= slice
         }
         throw CancellationError()
+    }
+
+    private func ask(_ message: PerformOperation, _ host: String) async {
+        do {
+            try await bus.cast(
+                message, to: Address(topic: Topic.compute, host: host),
+                origin: MessageOrigin(requestID: message.requestID))
+        } catch {
+            logger.notice("the agent cannot be asked", metadata: ["host": "\(host)", "error": "\(error)"])
+        }
     }
 
     /// Removes a guest under a new operation number, whatever runs on it. Succeeds when the host is down: what is

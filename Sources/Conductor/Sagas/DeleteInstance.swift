@@ -19,32 +19,36 @@ enum DeleteInstance: Saga {
     private static let forward = Undo<Self>.notNeeded(because: "a deletion goes forward only")
     private static let event = "compute_terminate_instance"
 
+    // Every step finds its work done when it is run again, so none but the last waits for the disk by itself; the
+    // destruction's number does, and `markDeleted`.
     static func steps(for parameters: Parameters) -> [SagaStep<Self>] {
         [
-            SagaStep(begin, undo: .run { try await showFailure($0) }) { context in
+            SagaStep(begin, undo: .run { try await showFailure($0) }, isRepeatable: true) { context in
                 let work = try await context.services.work(on: context.parameters.instance)
                 try await context.services.store.beginEvent(
                     event, on: context.parameters.instance, requestID: context.parameters.requestID,
                     host: work.instance.host)
             },
-            SagaStep(awaitBuild, undo: forward) { try await awaitEndOfBuild($0) },
-            SagaStep(destroy, undo: forward) { context in
+            SagaStep(awaitBuild, undo: forward, isRepeatable: true) { try await awaitEndOfBuild($0) },
+            SagaStep(destroy, undo: forward, isRepeatable: true) { context in
                 let id = context.parameters.instance
                 guard let host = try await context.services.work(on: id).instance.host else { return }
                 try await context.services.destroyGuest(id, host: host, requestID: context.parameters.requestID)
             },
-            SagaStep(ports, undo: forward) { context in
+            SagaStep(ports, undo: forward, isRepeatable: true) { context in
                 let id = context.parameters.instance
                 let given = try await context.services.store.givenPorts(of: id)
                 try await sortingPeerErrors { try await context.services.wiring.disconnect(id, given: given) }
             },
-            SagaStep(release, undo: forward) { try await $0.services.release($0.parameters.instance) },
+            SagaStep(release, undo: forward, isRepeatable: true) {
+                try await $0.services.release($0.parameters.instance)
+            },
             SagaStep(finish, undo: forward) { context in
                 let (id, request) = (context.parameters.instance, context.parameters.requestID)
                 let store = context.services.store
-                try await store.markDeleted(id)
                 try await store.endEvent(event, on: id, requestID: request)
                 try await store.finishAction(on: id, requestID: request, failed: false)
+                try await store.markDeleted(id)
             },
         ]
     }
@@ -65,7 +69,8 @@ enum DeleteInstance: Saga {
         let work = try await context.services.work(on: id)
         let fault = FaultRecord(code: 500, message: String(reason.message.prefix(255)), created: store.now())
         try await store.finishOperation(
-            on: id, vm: .error, power: work.instance.power, expecting: [.deleting], fault: fault)
+            on: id, vm: .error, power: work.instance.power, expecting: [.deleting], fault: fault,
+            durability: .deferred)
         try await store.endEvent(event, on: id, requestID: request, failure: (reason.message, reason.message))
         try await store.finishAction(on: id, requestID: request, failed: true)
     }

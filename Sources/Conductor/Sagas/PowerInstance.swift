@@ -17,27 +17,31 @@ enum PowerInstance: Saga {
 
     static func steps(for parameters: Parameters) -> [SagaStep<Self>] {
         [
-            SagaStep(begin, undo: .run { try await showFailure($0) }) { context in
+            SagaStep(begin, undo: .run { try await showFailure($0) }, isRepeatable: true) { context in
                 let work = try await context.services.work(on: context.parameters.instance)
                 try await context.services.store.beginEvent(
                     event(context.parameters.action), on: context.parameters.instance,
                     requestID: context.parameters.requestID, host: work.instance.host)
             },
             SagaStep(number, undo: .notNeeded(because: "a number that is not used is only skipped")) {
-                try await $0.services.store.nextOperation(on: $0.parameters.instance)
+                // The end of this step waits for the disk.
+                try await $0.services.store.nextOperation(on: $0.parameters.instance, durability: .deferred)
             },
-            SagaStep(perform, undo: .notNeeded(because: "the power state afterwards is reported as it is")) {
-                try await act($0)
-            },
+            // Repeatable: the agent answers the same number with the same report.
+            SagaStep(
+                perform, undo: .notNeeded(because: "the power state afterwards is reported as it is"),
+                isRepeatable: true
+            ) { try await act($0) },
             SagaStep(finish, undo: .notNeeded(because: "it is the last step")) { context in
                 let request = context.parameters
                 let store = context.services.store
                 let rule = request.action.rule
-                try await store.finishOperation(
-                    on: request.instance, vm: rule.leadsTo, power: try context[perform], expecting: [rule.during])
                 try await store.endEvent(
                     event(request.action), on: request.instance, requestID: request.requestID)
                 try await store.finishAction(on: request.instance, requestID: request.requestID, failed: false)
+                try await store.finishOperation(
+                    on: request.instance, vm: rule.leadsTo, power: try context[perform], expecting: [rule.during],
+                    operation: try context[number])
             },
         ]
     }
@@ -55,6 +59,7 @@ enum PowerInstance: Saga {
         let request = context.parameters
         let services = context.services
         let work = try await services.work(on: request.instance)
+        if work.settled == (try context[number]) { return work.instance.power }
         guard let host = work.instance.host else {
             throw BuildFailure(.giveUp, "The server is on no host.")
         }
@@ -96,7 +101,7 @@ enum PowerInstance: Saga {
         let isReboot = request.action == .softReboot || request.action == .hardReboot
         try await store.finishOperation(
             on: request.instance, vm: isReboot ? .error : instance.status.vm, power: instance.power,
-            expecting: [request.action.rule.during], fault: fault)
+            expecting: [request.action.rule.during], fault: fault, durability: .deferred)
         try await store.endEvent(
             event(request.action), on: request.instance, requestID: request.requestID,
             failure: (reason.message, reason.message))

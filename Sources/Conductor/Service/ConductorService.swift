@@ -21,11 +21,18 @@ package actor ConductorService {
         configDriveFiles: @escaping ConfigDriveFiles, owner: SagaOwner, sagaOptions: SagaExecutorOptions,
         logger: Logger
     ) {
+        self.init(
+            host: host,
+            ConductorServices(
+                options: options, store: store, bus: bus, wiring: PortWiring(network: ServicePorts(client: network)),
+                desk: ReportDesk(), configDriveFiles: configDriveFiles, logger: logger),
+            owner: owner, sagaOptions: sagaOptions)
+    }
+
+    init(host: String, _ services: ConductorServices, owner: SagaOwner, sagaOptions: SagaExecutorOptions) {
         self.host = host
-        services = ConductorServices(
-            options: options, store: store, bus: bus, wiring: PortWiring(network: network), desk: ReportDesk(),
-            configDriveFiles: configDriveFiles, logger: logger)
-        executor = SagaExecutor(log: SQLSagaLog(store), owner: owner, options: sagaOptions)
+        self.services = services
+        executor = SagaExecutor(log: SQLSagaLog(services.store), owner: owner, options: sagaOptions)
     }
 
     /// Works until the task is cancelled; then lets running steps end and gives its sagas up for others.
@@ -38,7 +45,12 @@ package actor ConductorService {
         await executor.register(PowerInstance.self, services: services)
         let subscription = try await services.bus.serve(topic: Topic.conductor, limit: 256, handlers())
         await ready()
-        await executor.serve()
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { [executor] in await executor.serve() }
+            let upkeep = Upkeep(services: services, log: executor.log)
+            tasks.addTask { await upkeep.removeFinishedSagas() }
+            tasks.addTask { await upkeep.refreshNetworks() }
+        }
         // A fresh task: this one is cancelled, and running steps must be let to their end.
         await Task { [executor] in
             await executor.drain(grace: .seconds(10))
@@ -94,14 +106,14 @@ package actor ConductorService {
         traits.formUnion([Trait("COMPUTE_NODE"), Trait("OWNER_NOVA")])
         let service = try await services.store.services()
             .first { $0.binary == "nova-compute" && $0.host == message.host }
-        if service?.isDisabled ?? false { traits.insert(Trait("COMPUTE_STATUS_DISABLED")) }
+        traits.remove(Trait("COMPUTE_STATUS_DISABLED"))
         let node = try await services.store.reportNode(
             host: message.host, driver: message.driver, hostIP: message.hostIP, inventory: message.inventory,
             traits: traits, bindings: message.bindings)
         _ = try await services.bus.call(
             SyncProvider(
                 provider: ProviderID(node.uuid), providerName: message.inventory.hypervisorHostname,
-                inventories: message.inventory.resources, traits: traits),
+                inventories: message.inventory.resources, traits: traits, isDisabled: service?.isDisabled ?? false),
             to: Address(topic: Topic.placement))
         return ReportNode.Reply(node: node)
     }

@@ -29,7 +29,7 @@ struct GuestReconciliation: Sendable {
     private func follow(_ work: InstanceWorkRecord, _ seen: GuestObservation) async throws {
         let vm = Self.state(after: work.instance.status.vm, power: seen.power)
         let changed = try await services.store.observe(
-            seen.power, vm: vm, of: work.instance.id, operation: work.operation)
+            seen.power, vm: vm, of: work.instance.id, operation: seen.operation)
         if changed {
             services.logger.notice(
                 "guest changed by itself",
@@ -55,12 +55,15 @@ struct GuestReconciliation: Sendable {
         status.task == nil && (status.vm == .active || status.vm == .stopped || status.vm == .paused)
     }
 
-    /// The hypervisor has lost a guest that it should hold.
+    /// The hypervisor has lost a guest that it should hold. What is missing brings no operation number, so a server
+    /// that changed a moment ago is left to the next report: this one may have been made before.
     private func lost(_ work: InstanceWorkRecord) async throws {
-        let changed = try await services.store.observe(
+        let changed = max(work.instance.updatedAt ?? work.instance.createdAt, work.instance.createdAt)
+        guard services.store.now() - changed >= services.options.missingGrace else { return }
+        let isNew = try await services.store.observe(
             .noState, vm: Self.state(after: work.instance.status.vm, power: .noState), of: work.instance.id,
-            operation: work.operation)
-        if changed {
+            operation: work.settled)
+        if isNew {
             services.logger.error(
                 "a guest is missing on its host",
                 metadata: ["instance.id": "\(work.instance.id)", "host": "\(work.instance.host ?? "")"])
@@ -92,13 +95,27 @@ struct GuestReconciliation: Sendable {
 struct NetworkInfoRefresh: Sendable {
     let services: ConductorServices
 
+    /// Refreshes the next few servers, after that row number.
+    ///
+    /// - Returns: where the next turn begins; 0 is the beginning again.
+    func refreshSome(after number: Int64) async throws -> Int64 {
+        let limit = services.options.networkRefreshBatch
+        let some = try await services.store.wiredInstances(after: number, limit: limit)
+        for instance in some { try await refresh(instance.id) }
+        return some.count < limit ? 0 : some.last?.number ?? 0
+    }
+
     /// Reads the server's ports again. A server that is being built or deleted is left to its saga.
     func refresh(_ instance: InstanceID) async throws {
         guard let work = try await services.store.work(on: instance), !work.instance.isDeleted,
-            !work.interfaces.isEmpty, work.instance.status.vm != .building
+            !work.interfaces.isEmpty, work.instance.status.vm != .building, work.instance.status.task != .deleting
         else { return }
         let given = try await services.store.givenPorts(of: instance)
         let wiring = try await services.wiring.current(instance, given: given, known: work.interfaces)
+        let isCurrent =
+            wiring.interfaces == work.interfaces && wiring.addressesJSON == work.instance.addressesJSON
+            && wiring.securityGroupsJSON == work.instance.securityGroupsJSON
+        if isCurrent { return }
         do {
             try await services.store.wire(
                 instance, interfaces: wiring.interfaces, addressesJSON: wiring.addressesJSON,

@@ -22,37 +22,61 @@ struct PortPlace: Sendable {
     var bindings: [PortBinding.Kind]
 }
 
+/// What is known at the network service before a server is connected.
+private struct WiringFacts: Sendable {
+    var wanted: [RequestedInterface]
+    /// For ports that are created.
+    var groups: [SecurityGroup]
+    var networks: [NetworkID: Network]
+    var subnets: [NetworkID: [SubnetID: Subnet]]
+    /// Ports of the server that are there already.
+    var existing: [Port]
+}
+
 /// Makes, binds and gives back the ports of servers at the network service.
 struct PortWiring: Sendable {
-    let network: NetworkClient
+    let network: any NetworkPorts
+
+    /// Ports in the request that the user made, with their networks as far as the request names them.
+    static func given(_ request: BuildInstanceRequest) -> [PortID: NetworkID?] {
+        guard case .list(let interfaces) = request.networks else { return [:] }
+        let pairs = interfaces.compactMap { item in item.port.map { ($0, item.network) } }
+        return Dictionary(pairs) { first, _ in first }
+    }
 
     /// Connects a server as was asked. Repeating it finds the ports made before. If it throws, ports made by it are
     /// gone and given ports are unbound.
+    ///
+    /// - Parameter known: the interfaces of an earlier run, whose order is kept.
     func connect(
-        _ instance: InstanceID, project: String, request: BuildInstanceRequest, at place: PortPlace
+        _ instance: InstanceID, project: String, request: BuildInstanceRequest, at place: PortPlace,
+        known: [NetworkInterfaceSpec] = []
     ) async throws -> Wiring {
-        let wanted = try await interfaces(request.networks, project: project)
-        guard !wanted.isEmpty else {
+        var facts = try await facts(instance, project, request)
+        guard !facts.wanted.isEmpty else {
             return Wiring(interfaces: [], given: [], securityGroupNames: [], floating: [:])
         }
-        let groups = try await groups(request.securityGroups, project: project)
-        var known = try await network.ports([("device_id", instance.description)])
-        let given = Set(wanted.compactMap(\.port))
+        let given = Set(facts.wanted.compactMap(\.port))
+        let order = Dictionary(known.enumerated().map { ($1.portID, $0) }) { first, _ in first }
+        var free = facts.existing.filter { !given.contains($0.id) }
+            .sorted { (order[$0.id] ?? .max, $0.id) < (order[$1.id] ?? .max, $1.id) }
+        let found = facts
         return try await withRollback { rollback in
             rollback.onFailure { try? await disconnect(instance, given: given) }
             var ports: [(Port, RequestedInterface)] = []
-            for item in wanted {
+            for item in found.wanted {
                 if let port = item.port {
+                    if !found.existing.contains(where: { $0.id == port }) { try await requireFree(port) }
                     ports.append((try await bind(port, to: instance, at: place), item))
-                } else if let index = known.firstIndex(where: { $0.networkID == item.network && !given.contains($0.id) }) {
-                    let port = known.remove(at: index)
-                    ports.append((try await bind(port.id, to: instance, at: place), item))
+                } else if let index = free.firstIndex(where: { Self.fits($0, item) }) {
+                    ports.append((try await bind(free.remove(at: index).id, to: instance, at: place), item))
                 } else {
-                    let port = try await create(item, for: instance, project: project, groups: groups, at: place)
+                    let port = try await create(item, for: instance, project: project, found, at: place)
                     ports.append((port, item))
                 }
             }
-            return try await describe(ports, given: given, at: place)
+            try await learn(&facts, about: ports.map(\.0))
+            return try await describe(ports, given: given, facts, at: place)
         }
     }
 
@@ -76,13 +100,12 @@ struct PortWiring: Sendable {
     func current(_ instance: InstanceID, given: Set<PortID>, known: [NetworkInterfaceSpec]) async throws -> Wiring {
         let found = try await network.ports([("device_id", instance.description)])
         let byID = Dictionary(found.map { ($0.id, $0) }) { first, _ in first }
-        var interfaces: [NetworkInterfaceSpec] = []
-        var subnets: [NetworkID: [SubnetID: Subnet]] = [:]
-        for var interface in known {
-            guard let port = byID[interface.portID] else { continue }
-            if subnets[port.networkID] == nil { subnets[port.networkID] = try await self.subnets(of: port.networkID) }
-            interface.addresses = Self.addresses(of: port, subnets[port.networkID] ?? [:])
-            interfaces.append(interface)
+        let subnets = try await subnets(of: Set(found.map(\.networkID)))
+        let interfaces = known.compactMap { interface -> NetworkInterfaceSpec? in
+            guard let port = byID[interface.portID] else { return nil }
+            var current = interface
+            current.addresses = Self.addresses(of: port, subnets[port.networkID] ?? [:])
+            return current
         }
         return Wiring(
             interfaces: interfaces, given: given, securityGroupNames: try await groupNames(found),
@@ -91,20 +114,59 @@ struct PortWiring: Sendable {
 
     // MARK: - What is wanted
 
-    private func interfaces(_ request: NetworkRequest, project: String) async throws -> [RequestedInterface] {
+    /// Independent questions are asked at the same time: a build waits for each round trip.
+    private func facts(
+        _ instance: InstanceID, _ project: String, _ request: BuildInstanceRequest
+    ) async throws -> WiringFacts {
+        if case .none = request.networks {
+            return WiringFacts(wanted: [], groups: [], networks: [:], subnets: [:], existing: [])
+        }
+        async let existing = network.ports([("device_id", instance.description)])
+        async let groups = groups(request.securityGroups, project: project)
+        let (wanted, networks) = try await interfaces(request.networks, project: project)
+        async let subnets = subnets(of: Set(networks.keys))
+        let creates = wanted.contains { $0.port == nil }
+        let chosen: [SecurityGroup]
+        do {
+            chosen = try await groups
+        } catch where !creates {
+            // Given ports keep the groups they have.
+            chosen = []
+        }
+        return try await WiringFacts(
+            wanted: wanted, groups: chosen, networks: networks, subnets: subnets, existing: existing)
+    }
+
+    private func interfaces(
+        _ request: NetworkRequest, project: String
+    ) async throws -> ([RequestedInterface], [NetworkID: Network]) {
         switch request {
-        case .none: return []
-        case .list(let interfaces): return interfaces
+        case .none: return ([], [:])
+        case .list(let interfaces):
+            let named = Set(interfaces.compactMap(\.network)).sorted()
+            let found = named.isEmpty ? [] : try await network.networks(named.map { ("id", $0.description) })
+            return (interfaces, Dictionary(found.map { ($0.id, $0) }) { first, _ in first })
         case .auto:
             let networks = try await network.networks([("router:external", "False")])
                 .filter { $0.projectID == project || $0.isShared }
             switch networks.count {
-            case 0: return [RequestedInterface(network: try await network.autoAllocatedNetwork(project: project))]
-            case 1: return [RequestedInterface(network: networks[0].id)]
+            case 0: return ([RequestedInterface(network: try await network.autoAllocatedNetwork(project: project))], [:])
+            case 1: return ([RequestedInterface(network: networks[0].id)], [networks[0].id: networks[0]])
             default:
                 throw BuildFailure(
                     .giveUp, "Multiple possible networks found, use a Network ID to be more specific.")
             }
+        }
+    }
+
+    /// Completes the facts with what given ports and networks made for the occasion bring.
+    private func learn(_ facts: inout WiringFacts, about ports: [Port]) async throws {
+        let missing = Set(ports.map(\.networkID)).subtracting(facts.networks.keys)
+        if !missing.isEmpty {
+            for found in try await network.networks(missing.sorted().map { ("id", $0.description) }) {
+                facts.networks[found.id] = found
+            }
+            facts.subnets.merge(try await subnets(of: missing)) { $1 }
         }
     }
 
@@ -126,8 +188,21 @@ struct PortWiring: Sendable {
 
     // MARK: - Ports
 
+    /// Whether a port that an earlier run made is the one for this interface.
+    private static func fits(_ port: Port, _ item: RequestedInterface) -> Bool {
+        guard port.networkID == item.network else { return false }
+        return item.fixedAddress.map { address in port.addresses.contains { $0.address == address } } ?? true
+    }
+
+    private func requireFree(_ id: PortID) async throws {
+        guard let port = try await network.ports([("id", id.description)]).first else {
+            throw BuildFailure(.giveUp, "Port \(id) could not be found.")
+        }
+        if !port.deviceID.isEmpty { throw BuildFailure(.giveUp, "Port \(id) is still in use.") }
+    }
+
     private func create(
-        _ item: RequestedInterface, for instance: InstanceID, project: String, groups: [SecurityGroup],
+        _ item: RequestedInterface, for instance: InstanceID, project: String, _ facts: WiringFacts,
         at place: PortPlace
     ) async throws -> Port {
         guard let networkID = item.network else {
@@ -138,9 +213,8 @@ struct PortWiring: Sendable {
             "device_owner": .string("compute:\(place.availabilityZone)"), "project_id": .string(project),
             "binding:host_id": .string(place.host), "admin_state_up": true,
         ]
-        let target = try await network.networks([("id", networkID.description)]).first
-        if target?.portSecurity ?? true {
-            attributes.set("security_groups", JSONValue(groups.map(\.id.description)))
+        if facts.networks[networkID]?.portSecurity ?? true {
+            attributes.set("security_groups", JSONValue(facts.groups.map(\.id.description)))
         }
         if let address = item.fixedAddress {
             attributes.set("fixed_ips", [["ip_address": .string(address)]])
@@ -160,26 +234,19 @@ struct PortWiring: Sendable {
 
     // MARK: - Descriptions
 
-    private func describe(_ ports: [(Port, RequestedInterface)], given: Set<PortID>, at place: PortPlace) async throws
-        -> Wiring
-    {
-        var networks: [NetworkID: Network] = [:]
-        var subnets: [NetworkID: [SubnetID: Subnet]] = [:]
-        var interfaces: [NetworkInterfaceSpec] = []
-        for (port, item) in ports {
-            if networks[port.networkID] == nil {
-                networks[port.networkID] = try await network.networks([("id", port.networkID.description)]).first
-                subnets[port.networkID] = try await self.subnets(of: port.networkID)
-            }
-            let home = networks[port.networkID]
-            interfaces.append(
-                NetworkInterfaceSpec(
-                    portID: port.id, networkID: port.networkID, networkName: home?.name ?? port.networkID.description,
-                    macAddress: port.macAddress, mtu: home?.mtu ?? 1500, binding: Self.binding(port, place),
-                    addresses: Self.addresses(of: port, subnets[port.networkID] ?? [:]), tag: item.tag))
+    private func describe(
+        _ ports: [(Port, RequestedInterface)], given: Set<PortID>, _ facts: WiringFacts, at place: PortPlace
+    ) async throws -> Wiring {
+        let interfaces = ports.map { port, item in
+            let home = facts.networks[port.networkID]
+            return NetworkInterfaceSpec(
+                portID: port.id, networkID: port.networkID, networkName: home?.name ?? port.networkID.description,
+                macAddress: port.macAddress, mtu: home?.mtu ?? 1500, binding: Self.binding(port, place),
+                addresses: Self.addresses(of: port, facts.subnets[port.networkID] ?? [:]), tag: item.tag)
         }
         return Wiring(
-            interfaces: interfaces, given: given, securityGroupNames: try await groupNames(ports.map(\.0)),
+            interfaces: interfaces, given: given,
+            securityGroupNames: try await groupNames(ports.map(\.0), among: facts.groups),
             floating: given.isEmpty ? [:] : try await floating(ports.map(\.0.id)))
     }
 
@@ -189,9 +256,12 @@ struct PortWiring: Sendable {
         return .bridge(bridge: bridge, tap: "tap\(port.id.description.prefix(11))")
     }
 
-    private func subnets(of id: NetworkID) async throws -> [SubnetID: Subnet] {
-        let found = try await network.subnets([("network_id", id.description)])
-        return Dictionary(found.map { ($0.id, $0) }) { first, _ in first }
+    private func subnets(of networks: Set<NetworkID>) async throws -> [NetworkID: [SubnetID: Subnet]] {
+        guard !networks.isEmpty else { return [:] }
+        let found = try await network.subnets(networks.sorted().map { ("network_id", $0.description) })
+        return Dictionary(grouping: found, by: \.networkID).mapValues { subnets in
+            Dictionary(subnets.map { ($0.id, $0) }) { first, _ in first }
+        }
     }
 
     private static func addresses(of port: Port, _ subnets: [SubnetID: Subnet]) -> [FixedAddress] {
@@ -203,11 +273,16 @@ struct PortWiring: Sendable {
         }
     }
 
-    private func groupNames(_ ports: [Port]) async throws -> [String] {
+    private func groupNames(_ ports: [Port], among known: [SecurityGroup] = []) async throws -> [String] {
         let ids = Set(ports.flatMap(\.securityGroups))
-        guard !ids.isEmpty else { return [] }
-        let found = try await network.securityGroups(ids.sorted().map { ("id", $0.description) })
-        return Set(found.map(\.name)).sorted()
+        var names = Dictionary(known.map { ($0.id, $0.name) }) { first, _ in first }
+        let unknown = ids.subtracting(names.keys).sorted()
+        if !unknown.isEmpty {
+            for group in try await network.securityGroups(unknown.map { ("id", $0.description) }) {
+                names[group.id] = group.name
+            }
+        }
+        return Set(ids.compactMap { names[$0] }).sorted()
     }
 
     private func floating(_ ports: [PortID]) async throws -> [PortID: [FloatingIP]] {

@@ -49,7 +49,8 @@ enum ChildProcess {
         return result
     }
 
-    private static func start(
+    /// Starts the program at the path `arguments[0]` with these descriptors and no others; the child, or why not.
+    static func start(
         _ arguments: [String], input: Int32, output: Int32, complaint: Int32
     ) -> (child: pid_t, code: Int32) {
         let environment = ["PATH=\(HostCommand.searchPath.joined(separator: ":"))", "LC_ALL=C"]

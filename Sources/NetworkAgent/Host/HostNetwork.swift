@@ -11,6 +11,8 @@ package actor HostNetwork {
     let logger: Logger
     let command: HostCommand
     var record = RuleRecord()
+    /// The host's rules as this process knows them to be in force.
+    var rulesInForce: RulesInForce?
     private let gate = SerialGate()
     private var features: HostFeatures?
     private var numbers = NumberBook()
@@ -82,7 +84,8 @@ package actor HostNetwork {
             let text = ["bridge", "inet"].map { NftTable.removal(family: $0, name: self.options.owner) }.joined()
             try await self.run(["nft", "-f", "-"], input: text)
             SystemFile.remove(self.options.runtimeDirectory)
-            (self.wanted, self.inForce, self.record, self.numbers) = (nil, nil, RuleRecord(), NumberBook())
+            (self.wanted, self.inForce, self.rulesInForce) = (nil, nil, nil)
+            (self.record, self.numbers) = (RuleRecord(), NumberBook())
             report.changes.append(HostChange(.removed, "tables \(self.options.owner)"))
             return report
         }
@@ -243,7 +246,6 @@ package actor HostNetwork {
 
     /// Whether what a guest on this network needs is there, by a look at the devices, rules and processes concerned.
     private func isReady(_ network: NetworkID, _ layout: HostLayout) async -> Bool {
-        let observer = HostObserver(command: command, options: options)
         let services = layout.leases.filter { $0.network == network }
         let running = Set(LeaseProcess.running(below: options.runtimeDirectory).map(\.configurationPath))
         guard services.allSatisfy({ running.contains($0.configurationPath) }) else { return false }
@@ -256,9 +258,8 @@ package actor HostNetwork {
         guard links[bridge]?.isUp == true, links[bridge]?.filtersFrames == true,
             cables.allSatisfy({ links[$0.name]?.master == bridge && links[$0.name]?.isUp == true })
         else { return false }
-        for table in layout.hostRules {
-            let listed = await observer.rules(of: table)
-            if listed == nil || listed != record.listed(table, in: Self.hostKey) { return false }
+        guard let known = rulesInForce, known.tables == layout.hostRules, known.generation == ruleGeneration() else {
+            return false
         }
         return true
     }

@@ -2,7 +2,7 @@ import AsyncHTTPClient
 package import ComputeModel
 package import NIOCore
 import NIOHTTP1
-import WireJSON
+package import WireJSON
 
 /// The image service, version 2.
 package struct ImageClient: Sendable {
@@ -47,7 +47,8 @@ package struct Image: Sendable, Hashable {
         "updated_at", "tags", "file", "schema", "self", "locations", "direct_url", "stores",
     ]
 
-    init?(_ json: JSONValue) {
+    /// The image service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let members = json.object, let id = json["id"]?.string.flatMap({ ImageID($0) }),
             let status = json["status"]?.string
         else { return nil }

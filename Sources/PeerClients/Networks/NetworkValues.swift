@@ -1,5 +1,5 @@
 package import ComputeModel
-import WireJSON
+package import WireJSON
 
 /// A network of the network service.
 package struct Network: Sendable, Hashable {
@@ -13,7 +13,8 @@ package struct Network: Sendable, Hashable {
     package var portSecurity: Bool
     package var subnets: [SubnetID]
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string.flatMap({ NetworkID($0) }) else { return nil }
         self.id = id
         name = json["name"]?.string ?? ""
@@ -38,7 +39,8 @@ package struct Subnet: Sendable, Hashable {
     package var nameServers: [String]
     package var routes: [HostRoute]
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string.flatMap({ SubnetID($0) }),
             let network = json["network_id"]?.string.flatMap({ NetworkID($0) }), let cidr = json["cidr"]?.string
         else { return nil }
@@ -89,7 +91,8 @@ package struct Port: Sendable, Hashable {
     package var bindingDetails: [String: String]
     package var dnsName: String?
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string.flatMap({ PortID($0) }),
             let network = json["network_id"]?.string.flatMap({ NetworkID($0) }),
             let mac = json["mac_address"]?.string
@@ -129,13 +132,17 @@ package struct Port: Sendable, Hashable {
 package struct SecurityGroup: Sendable, Hashable {
     package var id: SecurityGroupID
     package var name: String
+    /// Neutron's `description`.
+    package var summary: String
     package var projectID: String
     package var rules: [SecurityGroupRule]
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string.flatMap({ SecurityGroupID($0) }) else { return nil }
         self.id = id
         name = json["name"]?.string ?? ""
+        summary = json["description"]?.string ?? ""
         projectID = json["project_id"]?.string ?? json["tenant_id"]?.string ?? ""
         rules = (json["security_group_rules"]?.array ?? []).compactMap { SecurityGroupRule($0) }
     }
@@ -157,7 +164,8 @@ package struct SecurityGroupRule: Sendable, Hashable {
     package var remotePrefix: String?
     package var remoteGroup: SecurityGroupID?
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string, let direction = json["direction"]?.string else { return nil }
         self.id = id
         self.direction = direction
@@ -180,7 +188,8 @@ package struct Router: Sendable, Hashable {
     package var snat: Bool
     package var gatewayAddresses: [Port.Address]
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string else { return nil }
         self.id = id
         projectID = json["project_id"]?.string ?? json["tenant_id"]?.string ?? ""
@@ -206,7 +215,8 @@ package struct FloatingIP: Sendable, Hashable {
     package var fixedAddress: String?
     package var routerID: String?
 
-    init?(_ json: JSONValue) {
+    /// The network service's form of it; `nil` when a required member is missing.
+    package init?(_ json: JSONValue) {
         guard let id = json["id"]?.string, let address = json["floating_ip_address"]?.string,
             let network = json["floating_network_id"]?.string.flatMap({ NetworkID($0) })
         else { return nil }

@@ -233,7 +233,8 @@ package actor SagaExecutor {
 extension SagaExecutor: ChildRunner {
     func runChild(_ id: SagaID, name: String, parameters: [UInt8]) async throws -> SagaHistory {
         let record = SagaRecord(id: id, name: name, parameters: parameters, created: options.clock.now())
-        try await log.create(record)
+        // The parent's log is on disk, and a parent that is resumed makes its child again.
+        try await log.create(record, persistence: .deferred)
         var looks = 0
         while true {
             switch await runToEnd(id, isChild: true) {

@@ -21,6 +21,10 @@ package protocol SagaLog: Sendable {
     /// making it can be repeated after a lost answer.
     func create(_ record: SagaRecord) async throws
 
+    /// The same with less waiting where `persistence` allows it: for a child, which its parent would make again.
+    /// Without an implementation, it is on disk.
+    func create(_ record: SagaRecord, persistence: SagaPersistence) async throws
+
     /// Takes that saga for `claim.owner` when it is running and one of: it has no owner; its lease ended before
     /// `claim.now`; its owner has the same `place` but another `incarnation` (a process that was restarted follows
     /// itself). Sets owner, generation + 1 and the lease, in one atomic change, and returns the saga as it is then.
@@ -68,11 +72,16 @@ package protocol SagaLog: Sendable {
     func list(_ filter: SagaFilter) async throws -> [SagaSummary]
 
     /// Deletes up to `limit` sagas with their events that completed or were unwound before that time, and returns
-    /// their number. Stuck ones stay until an operator removes them.
+    /// their number. Stuck ones stay until an operator removes them; children (`parent.label`) stay at least until
+    /// their parent has ended, because it may still ask how they ended.
     func deleteFinished(before: Duration, limit: Int) async throws -> Int
 }
 
 extension SagaLog {
+    package func create(_ record: SagaRecord, persistence: SagaPersistence) async throws {
+        try await create(record)
+    }
+
     package func append(
         _ events: [SagaEvent], to ownership: SagaOwnership, now: Duration, persistence: SagaPersistence
     ) async throws {

@@ -94,11 +94,16 @@ package struct SagaScene<S: Saga, Snapshot: Equatable & Sendable>: Sendable {
     package let parameters: S.Parameters
     /// Everything that the saga changes, in a form that can be compared.
     package let snapshot: @Sendable () async throws -> Snapshot
+    /// Makes the saga's children known to an executor.
+    package let registerChildren: @Sendable (SagaExecutor) async -> Void
 
     package init(
-        services: S.Services, parameters: S.Parameters, snapshot: @escaping @Sendable () async throws -> Snapshot
+        services: S.Services, parameters: S.Parameters,
+        registerChildren: @escaping @Sendable (SagaExecutor) async -> Void = { _ in },
+        snapshot: @escaping @Sendable () async throws -> Snapshot
     ) {
         (self.services, self.parameters, self.snapshot) = (services, parameters, snapshot)
+        self.registerChildren = registerChildren
     }
 
     fileprivate func expect(_ wanted: Snapshot, _ what: String) async throws {
@@ -121,6 +126,7 @@ package struct SagaSuiteFailure: Error, CustomStringConvertible {
 /// One saga in one log; each run is by an executor of its own, as after a restart.
 private struct Attempt<S: Saga> {
     private let services: S.Services
+    private let registerChildren: @Sendable (SagaExecutor) async -> Void
     private let log = InMemorySagaLog()
     private let id = SagaID("suite")
     private let runs = Counter()
@@ -134,7 +140,7 @@ private struct Attempt<S: Saga> {
     }
 
     init<Snapshot>(_ scene: SagaScene<S, Snapshot>) async throws {
-        services = scene.services
+        (services, registerChildren) = (scene.services, scene.registerChildren)
         try await log.create(SagaRecord(id: id, S.self, parameters: scene.parameters, created: .zero))
     }
 
@@ -199,6 +205,7 @@ private struct Attempt<S: Saga> {
         let owner = SagaOwner(place: "suite", incarnation: "\(await runs.next())")
         let executor = SagaExecutor(log: log, owner: owner, options: options)
         await executor.register(S.self, services: services)
+        await registerChildren(executor)
         return executor
     }
 }

@@ -19,14 +19,6 @@ package struct DatabaseOptions: OptionGroup {
         help: "How often a transaction is run again that met a deadlock or a busy database; -1: until it succeeds.")
     package var retriesMax = 20
 
-    @Option(
-        "sqlite_synchronous",
-        help: """
-            Wait until the disk has what was written. Without it a power failure may lose the last transactions; only
-            tests should turn it off.
-            """)
-    package var isSynchronous = true
-
     package init() {}
 }
 
@@ -46,7 +38,7 @@ package struct ConductorOptions: OptionGroup {
             How often a conductor looks for operations whose conductor has died and continues them. Kilonova's own
             option.
             """)
-    package var sagaRecoveryInterval = Duration.seconds(30)
+    package var sagaRecoveryInterval = Duration.seconds(5)
 
     package init() {}
 }

@@ -22,7 +22,9 @@ final class LibvirtDaemon: @unchecked Sendable {
     /// Why no daemon can be started here; `nil` when one can.
     static let obstacle: String? = {
         guard geteuid() == 0 else { return "not root" }
-        let programs = ["libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "unshare", "ip", "genisoimage"]
+        let programs = [
+            "libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "unshare", "ip", "genisoimage", "perl",
+        ]
         for program in programs where Subprocess.find(program) == nil { return "\(program) is missing" }
         return nil
     }()
@@ -49,14 +51,25 @@ final class LibvirtDaemon: @unchecked Sendable {
         cgroup_controllers = [ ]
         X
         mount --make-rprivate /
+        # Devices of its own: what libvirt does to /dev must not reach the machine's. libvirt moves what is mounted
+        # there and is confused by a second mount below, so the machine's goes away first.
+        mkdir -p $D/dev && mount -t tmpfs -o mode=755 tmpfs $D/dev && mkdir -p $D/dev/net $D/dev/pts $D/dev/shm
+        for n in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 $D/dev/${n%:*} c 1 ${n#*:}; done
+        mknod -m 666 $D/dev/tty c 5 0; mknod -m 666 $D/dev/net/tun c 10 200
+        ln -s pts/ptmx $D/dev/ptmx; ln -s /proc/self/fd $D/dev/fd
+        umount -R -l /dev && mount --move $D/dev /dev
+        mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts /dev/pts
+        mount -t tmpfs -o mode=1777 tmpfs /dev/shm
         for n in etc:/etc/libvirt lib:/var/lib/libvirt run:/run/libvirt log:/var/log/libvirt cache:/var/cache/libvirt
         do mkdir -p ${n#*:}; mount --bind $D/${n%%:*} ${n#*:}; done
         mount -t sysfs sysfs /sys
+        # libvirt asks for the address of its own name, which must not wait for a name server.
+        printf '127.0.0.1 localhost kn-libvirt-test\n' >$D/hosts && mount --bind $D/hosts /etc/hosts
         hostname kn-libvirt-test
         ip link set lo up
         ip link add br-test type bridge && ip link set br-test up
         start_daemon() { libvirtd -d -p $D/libvirtd.pid; }
-        stop_daemon() { kill $(cat $D/libvirtd.pid); while [ -d /proc/$(cat $D/libvirtd.pid) ]; do sleep 0.05; done; }
+        stop_daemon() { p=$(cat $D/libvirtd.pid); kill $p; while [ -d /proc/$p ]; do sleep 0.05; done; }
         virtlogd -d -p $D/virtlogd.pid && start_daemon
         echo "DONE $?"
         while read -r line; do eval "$line" 2>&1; echo "DONE $?"; done
@@ -72,9 +85,11 @@ final class LibvirtDaemon: @unchecked Sendable {
         let script = "\(path)/daemon.sh"
         try Self.script.write(toFile: script, atomically: true, encoding: .utf8)
         process = Process()
-        process.executableURL = URL(fileURLWithPath: Subprocess.find("unshare") ?? "/usr/bin/unshare")
+        // Foundation starts programs with most signals blocked, and a daemon that inherits that cannot be stopped.
+        process.executableURL = URL(fileURLWithPath: Subprocess.find("perl") ?? "/usr/bin/perl")
         process.arguments = [
-            "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", script, path,
+            "-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new()); exec @ARGV or die", "unshare", "--mount",
+            "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", script, path,
         ]
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
@@ -116,6 +131,7 @@ final class LibvirtDaemon: @unchecked Sendable {
     deinit {
         try? input.close()
         process.waitUntilExit()
+        // The namespaces are gone, and with them every mount below.
         try? FileManager.default.removeItem(atPath: path)
     }
 }

@@ -48,19 +48,11 @@ struct LibvirtDomain: ~Copyable {
         return String(cString: text)
     }
 
-    /// The definition, as it would be used at the next start when `inactive`.
-    func definition(inactive: Bool) throws(LibvirtFailure) -> String {
-        let flags = inactive ? VIR_DOMAIN_XML_INACTIVE.rawValue : 0
-        guard let text = virDomainGetXMLDesc(pointer, UInt32(flags)) else { throw .last("read the guest's definition") }
-        defer { free(text) }
-        return String(cString: text)
-    }
-
     /// Starts it. Succeeds when it runs already.
     func start() throws(LibvirtFailure) {
         guard virDomainCreate(pointer) != 0 else { return }
         let failure = LibvirtFailure.last("start the guest")
-        if failure.hasCode(VIR_ERR_OPERATION_INVALID), virDomainIsActive(pointer) == 1 { return }
+        if virDomainIsActive(pointer) == 1 { return }
         throw failure
     }
 
@@ -93,7 +85,7 @@ struct LibvirtDomain: ~Copyable {
             | VIR_DOMAIN_UNDEFINE_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA.rawValue
         if virDomainUndefineFlags(pointer, UInt32(flags)) == 0 { return }
         var failure = LibvirtFailure.last("undefine the guest")
-        if failure.hasCode(VIR_ERR_NO_DOMAIN) { return }
+        if failure.isNoDomain { return }
         // libvirt's test driver knows none of the flags.
         if failure.hasCode(VIR_ERR_INVALID_ARG, VIR_ERR_NO_SUPPORT, VIR_ERR_ARGUMENT_UNSUPPORTED) {
             if virDomainUndefine(pointer) == 0 { return }
@@ -110,7 +102,7 @@ extension LibvirtConnection {
             return LibvirtDomain(owning: pointer)
         }
         let failure = LibvirtFailure.last("look up the guest \(guest)")
-        if failure.hasCode(VIR_ERR_NO_DOMAIN) { return nil }
+        if failure.isNoDomain { return nil }
         throw failure
     }
 
@@ -134,7 +126,7 @@ extension LibvirtConnection {
             guard failure == nil else { continue }
             do throws(LibvirtFailure) {
                 try body(domain)
-            } catch where error.hasCode(VIR_ERR_NO_DOMAIN) {
+            } catch where error.isNoDomain {
                 continue  // removed meanwhile
             } catch {
                 failure = error

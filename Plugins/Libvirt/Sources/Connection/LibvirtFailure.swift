@@ -42,6 +42,9 @@ struct LibvirtFailure: Error, Hashable, Sendable {
             text: "no such domain")
     }
 
+    /// Whether libvirt knows no such domain.
+    var isNoDomain: Bool { hasCode(VIR_ERR_NO_DOMAIN) }
+
     /// One sentence for operators.
     var message: String { "cannot \(call): libvirt says: \(text) (code \(code), domain \(domain))" }
 
@@ -79,7 +82,7 @@ struct LibvirtFailure: Error, Hashable, Sendable {
     /// - Parameter guest: the guest concerned, where one is.
     func driverError(for guest: GuestID? = nil) -> DriverError {
         if isLostConnection { return .unreachable(message) }
-        if hasCode(VIR_ERR_NO_DOMAIN), let guest { return .noSuchGuest(guest) }
+        if isNoDomain, let guest { return .noSuchGuest(guest) }
         if isShortOfRoom { return .insufficientResources(message) }
         if hasCode(VIR_ERR_SYSTEM_ERROR), number == EBUSY { return .busy(message) }
         if hasCode(VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_RESOURCE_BUSY) { return .busy(message) }

@@ -76,7 +76,8 @@ final class LibvirtSession: Sendable {
         }
         health.send(.healthy)
         // The daemon may have gone between opening and watching, when nobody was told.
-        if await !threads.run({ connection.isAlive }) { lost(number: number, "the connection to libvirt ended at once") }
+        let isAlive = await threads.run { connection.isAlive }
+        if !isAlive { lost(number: number, "the connection to libvirt ended at once") }
     }
 
     /// Notes that connection `number` is gone and begins to open another. Later calls for the same one do nothing.

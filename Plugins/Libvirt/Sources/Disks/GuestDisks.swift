@@ -39,14 +39,17 @@ struct GuestDisks: Sendable {
     /// Makes an empty second disk with an ext4 file system labelled `ephemeral0`.
     func makeEphemeral(gib: Int, in directory: GuestDirectory) async throws(DriverError) {
         let path = directory.ephemeralDisk
-        try await fileCall { () throws(FileFailure) in try makeSparseFile(path, size: UInt64(clamping: gib) * Self.gib) }
-        try await run(Subprocess("mke2fs", ["-q", "-F", "-t", "ext4", "-L", "ephemeral0", path], timeout: .seconds(600)))
+        let size = UInt64(clamping: gib) * Self.gib
+        try await fileCall { () throws(FileFailure) in try makeSparseFile(path, size: size) }
+        let arguments = ["-q", "-F", "-t", "ext4", "-L", "ephemeral0", path]
+        try await run(Subprocess("mke2fs", arguments, timeout: .seconds(600)))
     }
 
     /// Makes a swap disk.
     func makeSwap(mib: Int, in directory: GuestDirectory) async throws(DriverError) {
         let path = directory.swapDisk
-        try await fileCall { () throws(FileFailure) in try makeSparseFile(path, size: UInt64(clamping: mib) * Self.mib) }
+        let size = UInt64(clamping: mib) * Self.mib
+        try await fileCall { () throws(FileFailure) in try makeSparseFile(path, size: size) }
         try await run(Subprocess("mkswap", [path], timeout: .seconds(120)))
     }
 

@@ -128,7 +128,8 @@ extension LibvirtDriver {
                 continue
             case .absent:
                 // libvirt lost the definition, but the disks are here: the guest is only off.
-                guard directory(of: guest).record()?.complete == true else { continue }
+                let directory = directory(of: guest)
+                guard await threads.run({ directory.record()?.complete == true }) else { continue }
                 do throws(DriverError) {
                     try await defineAgain(guest)
                 } catch .noSuchGuest {

@@ -11,10 +11,10 @@ extension LibvirtDriver {
             case .foreign(let name): throw Self.foreign(spec.id, name)
             case .ours(.running) where record?.complete == true && record?.spawnedBy == call.operation:
                 return GuestIdentity(spec.id).handle
-            case .ours where record?.complete == true:
+            case .ours where record?.complete != false:
                 throw .refused("guest \(spec.id) exists already")
             case .ours, .absent:
-                // What an interrupted attempt left is of no use: begin anew.
+                // What an interrupted attempt left, whose record is not complete, is of no use: begin anew.
                 try await self.removeEverything(spec.id, directory)
             }
             try await self.build(spec, call, directory)

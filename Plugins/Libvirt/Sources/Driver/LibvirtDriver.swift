@@ -137,9 +137,6 @@ final class LibvirtDriver: ComputeDriver {
 
     func events() -> AsyncStream<GuestEvent> { session.events.stream() }
 
-    /// Looks at the host's resources now, without waiting for the next turn.
-    func refreshInventory() async { await source.refresh() }
-
     func shutDown() async {
         source.stop()
         await session.close()
@@ -230,8 +227,12 @@ extension LibvirtDriver {
     func presence(of guest: GuestID) async throws(DriverError) -> Presence {
         try await session.read(guest) { connection throws(LibvirtFailure) in
             guard let domain = try connection.domain(guest) else { return .absent }
-            guard GuestMetadata.isOurs(try domain.metadata()) else { return .foreign(name: domain.name) }
-            return .ours(try domain.powerState())
+            do throws(LibvirtFailure) {
+                guard GuestMetadata.isOurs(try domain.metadata()) else { return .foreign(name: domain.name) }
+                return .ours(try domain.powerState())
+            } catch where error.isNoDomain {
+                return .absent  // removed meanwhile
+            }
         }
     }
 

@@ -35,7 +35,8 @@ extension LibvirtOptions {
                 + "driver's state directory. The hypervisor's user must be able to reach it."),
         DriverOption(
             "images_type", .choice(["default", "qcow2", "raw", "flat"]), default: "default",
-            help: "Form of root disks: qcow2 (also default) is an overlay on the cached image, raw (also flat) a copy."),
+            help: "Form of root disks: qcow2 (also default) is an overlay on the cached image, raw (also flat) a "
+                + "copy."),
         DriverOption(
             "force_raw_images", .boolean, default: "true",
             help: "Convert images to raw in the cache, so that a running guest never makes QEMU read metadata that "

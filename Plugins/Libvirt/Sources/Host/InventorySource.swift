@@ -87,5 +87,7 @@ enum HostUptime {
         return " \(time) up \(dayText)\(since),  0 users,  load average: \(loads)"
     }
 
-    private static func pad(_ number: Int, _ filler: String) -> String { number < 10 ? "\(filler)\(number)" : "\(number)" }
+    private static func pad(_ number: Int, _ filler: String) -> String {
+        number < 10 ? "\(filler)\(number)" : "\(number)"
+    }
 }

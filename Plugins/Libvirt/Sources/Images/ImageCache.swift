@@ -38,7 +38,9 @@ final class ImageCache: Sendable {
 
     /// Removes what an interrupted run left.
     func removeParts() {
-        for name in namesInDirectory(directory) where name.hasPrefix(".part-") { try? removeTree("\(directory)/\(name)") }
+        for name in namesInDirectory(directory) where name.hasPrefix(".part-") {
+            try? removeTree("\(directory)/\(name)")
+        }
     }
 
     /// The base for an image, fetched if it is not there.

@@ -25,13 +25,17 @@ enum VHDInspection {
         return size
     }
 
-    private static func checkDynamic(_ offset: UInt64, _ file: borrowing ImageFile, size: UInt64) throws(ImageRefusal) {
+    private static func checkDynamic(
+        _ offset: UInt64, _ file: borrowing ImageFile, size: UInt64
+    ) throws(ImageRefusal) {
         guard offset >= 512, offset <= file.size else { throw .malformed("the VHD's dynamic header lies outside") }
         let header = try file.bytes(at: offset, count: 1024)
         guard header.count == 1024, header.has("cxsparse") else { throw .malformed("no dynamic VHD header") }
         guard header.raw[40..<56].allSatisfy({ $0 == 0 }) else { throw .refersElsewhere("a VHD parent") }
         let block = header.big32(32)
-        guard block >= 512, block <= 1 << 28, block & (block - 1) == 0 else { throw .malformed("VHD blocks of \(block)") }
+        guard block >= 512, block <= 1 << 28, block & (block - 1) == 0 else {
+            throw .malformed("VHD blocks of \(block)")
+        }
         let entries = header.big32(28)
         guard entries <= 1 << 24, entries * block >= size - min(size, block) else {
             throw .malformed("a VHD block table of \(entries) entries")

@@ -78,7 +78,9 @@ enum QCOW2Inspection {
     private static func checkExtensions(
         _ file: borrowing ImageFile, from start: UInt64, cluster: UInt64
     ) throws(ImageRefusal) {
-        guard start >= 72, start % 8 == 0, start <= cluster else { throw .malformed("a qcow2 header of \(start) bytes") }
+        guard start >= 72, start % 8 == 0, start <= cluster else {
+            throw .malformed("a qcow2 header of \(start) bytes")
+        }
         let area = try file.bytes(at: 0, count: Int(cluster))
         var position = Int(start)
         for _ in 0..<1024 {

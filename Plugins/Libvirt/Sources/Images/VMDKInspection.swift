@@ -39,11 +39,15 @@ enum VMDKInspection {
         return size
     }
 
-    private static func checkHeader(_ header: ImageBytes, _ file: borrowing ImageFile) throws(ImageRefusal) -> UInt64 {
+    private static func checkHeader(
+        _ header: ImageBytes, _ file: borrowing ImageFile
+    ) throws(ImageRefusal) -> UInt64 {
         let version = header.little32(4)
         guard (1...3).contains(version) else { throw .unsupported("VMDK version \(version)") }
         let capacity = header.little64(12)
-        guard capacity > 0 else { throw .refersElsewhere("a VMDK of no capacity, whose descriptor names other extents") }
+        guard capacity > 0 else {
+            throw .refersElsewhere("a VMDK of no capacity, whose descriptor names other extents")
+        }
         guard capacity <= UInt64(Int64.max) / sector else { throw .malformed("VMDK capacity \(capacity)") }
         let grain = header.little64(20)
         guard grain >= 8, grain <= 65_536, grain & (grain - 1) == 0 else { throw .malformed("VMDK grain size \(grain)") }

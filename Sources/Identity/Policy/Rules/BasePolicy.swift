@@ -50,6 +50,6 @@ enum PolicyDefault {
 extension PolicyRule {
     /// Every declared rule. Operations that do not exist yet have none, so that the list says what can be done.
     package static let all =
-        BasePolicy.all + ServerPolicy.all + ServerDetailPolicy.all + FlavorPolicy.all + KeypairPolicy.all
-        + CloudPolicy.all + QuotaPolicy.all
+        BasePolicy.all + ServerPolicy.all + ServerDetailPolicy.all + ServerConnectionPolicy.all + FlavorPolicy.all
+        + KeypairPolicy.all + CloudPolicy.all + QuotaPolicy.all
 }

@@ -48,9 +48,13 @@ package enum CloudPolicy {
         "os_compute_api:os-availability-zone:detail", PolicyDefault.admin,
         "List availability zones with their hosts and services.",
         [.get("/os-availability-zone/detail")])
+    package static let extensions = PolicyRule(
+        "os_compute_api:extensions", PolicyDefault.anybody,
+        "List the API's old extensions.",
+        [.get("/extensions"), .get("/extensions/{alias}")])
 
     package static let all = [
         hypervisorList, hypervisorDetail, hypervisorStatistics, hypervisorShow, hypervisorUptime, hypervisorSearch,
-        hypervisorServers, serviceList, serviceUpdate, serviceDelete, zoneList, zoneDetail,
+        hypervisorServers, serviceList, serviceUpdate, serviceDelete, zoneList, zoneDetail, extensions,
     ]
 }

@@ -34,7 +34,9 @@ public final class NewestValueBroadcast<Value: Sendable>: Sendable {
             return (state.nextReader, state.finished)
         }
         if finished { continuation.finish() }
-        continuation.onTermination = { [weak self] _ in self?.state.with { _ = $0.readers.removeValue(forKey: number) } }
+        continuation.onTermination = { [weak self] _ in
+            self?.state.with { _ = $0.readers.removeValue(forKey: number) }
+        }
         return stream
     }
 
@@ -88,7 +90,9 @@ public final class GuestEventBroadcast: Sendable {
             return (state.nextReader, state.finished)
         }
         if finished { continuation.finish() }
-        continuation.onTermination = { [weak self] _ in self?.state.with { _ = $0.readers.removeValue(forKey: number) } }
+        continuation.onTermination = { [weak self] _ in
+            self?.state.with { _ = $0.readers.removeValue(forKey: number) }
+        }
         return stream
     }
 
