@@ -104,12 +104,12 @@ package final class Deployment: Sendable {
             logger: logger("messaging"))
         let store = try await ComputeStore.open(databases.compute, now: Timestamp.now)
         let placement = try await PlacementService.start(
-            database: databases.compute, logger: logger("placement"), clock: { Timestamp.now().microseconds })
+            database: databases.compute, logger: logger("placement"), clock: { Timestamp.now().microseconds / 1_000_000 })
         let peers = Peers(up.options, door: url, accounts: accounts, client: client)
         try await openDoor(accounts, store, placement, bus, peers)
         let servePlacement = try await bus.serve(topic: Topic.placement, limit: 256, placement.endpoints)
         let serveScheduling = try await makeScheduler(store, bus).serve()
-        let conductor = makeConductor(store, bus, peers)
+        let conductor = try makeConductor(store, bus, peers)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let (ready, isReady) = AsyncStream<String>.makeStream()
             group.addTask { try await conductor.run { isReady.yield("conductor") } }

@@ -44,7 +44,8 @@ package struct NetworkStandInOptions: Sendable {
     package var autoAllocatedBlock = "10.254.0.0/20"
     /// Limits of projects that have none of their own; -1 is without limit.
     package var quotas: [(name: String, limit: Int)] = [
-        ("network", 100), ("subnet", 100), ("subnetpool", -1), ("port", 500), ("router", 10), ("floatingip", 50),
+        ("network", 100), ("subnet", 100), ("subnetpool", -1), ("port", 500), ("router", 10),
+        ("floatingip", 50),
         ("security_group", 10), ("security_group_rule", 100), ("rbac_policy", 10),
     ]
     /// The agents as they are now.

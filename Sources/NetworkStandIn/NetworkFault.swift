@@ -15,7 +15,9 @@ struct NetworkFault: Error, Sendable, Hashable {
         ["NeutronError": ["type": .string(type), "message": .string(message), "detail": ""]]
     }
 
-    static func badRequest(_ message: String) -> NetworkFault { NetworkFault(400, "HTTPBadRequest", message) }
+    static func badRequest(_ message: String) -> NetworkFault {
+        NetworkFault(400, "HTTPBadRequest", message)
+    }
     static func invalidInput(_ message: String) -> NetworkFault {
         NetworkFault(400, "InvalidInput", "Invalid input for operation: \(message).")
     }

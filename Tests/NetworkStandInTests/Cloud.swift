@@ -60,7 +60,9 @@ final class Cloud: Sendable {
         var refusal: String? { body["NeutronError"]?["type"]?.string }
     }
 
-    func send(_ method: HTTPMethod, _ path: String, _ body: JSONValue? = nil, as token: String = "member:p") async
+    func send(
+        _ method: HTTPMethod, _ path: String, _ body: JSONValue? = nil, as token: String = "member:p"
+    ) async
         -> Answer
     {
         let headers: HTTPHeaders = ["X-Auth-Token": token]
@@ -90,25 +92,32 @@ final class Cloud: Sendable {
     }
 
     /// A network with one subnet.
-    func network(_ cidr: String = "10.0.0.0/24", as token: String = "member:p") async throws -> (String, String) {
+    func network(_ cidr: String = "10.0.0.0/24", as token: String = "member:p") async throws -> (
+        String, String
+    ) {
         let network = try await make("networks", ["name": "net"], as: token)["id"]?.string ?? ""
         let subnet = try await make(
-            "subnets", ["network_id": .string(network), "ip_version": 4, "cidr": .string(cidr)], as: token)
+            "subnets", ["network_id": .string(network), "ip_version": 4, "cidr": .string(cidr)], as: token
+        )
         return (network, subnet["id"]?.string ?? "")
     }
 
     /// An external network with its subnet.
     func external() async throws -> (String, String) {
-        let network = try await make("networks", ["name": "public", "router:external": true], as: "admin")
+        let network = try await make(
+            "networks", ["name": "public", "router:external": true], as: "admin")
         let id = network["id"]?.string ?? ""
         let subnet = try await make(
             "subnets",
-            ["network_id": .string(id), "ip_version": 4, "cidr": "203.0.113.0/24", "enable_dhcp": false], as: "admin")
+            ["network_id": .string(id), "ip_version": 4, "cidr": "203.0.113.0/24", "enable_dhcp": false],
+            as: "admin")
         return (id, subnet["id"]?.string ?? "")
     }
 }
 
 extension JSONValue {
     var id: String { self["id"]?.string ?? "" }
-    var addresses: [String] { (self["fixed_ips"]?.array ?? []).compactMap { $0["ip_address"]?.string } }
+    var addresses: [String] {
+        (self["fixed_ips"]?.array ?? []).compactMap { $0["ip_address"]?.string }
+    }
 }

@@ -17,19 +17,23 @@ import WireJSON
         #expect(full.status == 409)
         #expect(full.refusal == "IpAddressGenerationFailure")
         #expect(await cloud.send(.DELETE, "/ports/\(ports[1].id)").status == 204)
-        #expect(try await cloud.make("ports", ["network_id": .string(network)]).addresses == ["10.0.0.4"])
+        #expect(
+            try await cloud.make("ports", ["network_id": .string(network)]).addresses == ["10.0.0.4"])
     }
 
     @Test func anAddressBelongsToOnePort() async throws {
         let cloud = try await Cloud.open()
         let (network, subnet) = try await cloud.network()
         let wish: JSONValue = [
-            "network_id": .string(network), "fixed_ips": [["subnet_id": .string(subnet), "ip_address": "10.0.0.50"]],
+            "network_id": .string(network),
+            "fixed_ips": [["subnet_id": .string(subnet), "ip_address": "10.0.0.50"]],
         ]
         #expect(try await cloud.make("ports", wish).addresses == ["10.0.0.50"])
-        #expect(await cloud.send(.POST, "/ports", ["port": wish]).refusal == "IpAddressAlreadyAllocated")
+        #expect(
+            await cloud.send(.POST, "/ports", ["port": wish]).refusal == "IpAddressAlreadyAllocated")
         let outside = await cloud.send(
-            .POST, "/ports", ["port": ["network_id": .string(network), "fixed_ips": [["ip_address": "10.9.0.1"]]]])
+            .POST, "/ports",
+            ["port": ["network_id": .string(network), "fixed_ips": [["ip_address": "10.9.0.1"]]]])
         #expect(outside.refusal == "InvalidIpForNetwork")
     }
 
@@ -52,7 +56,8 @@ import WireJSON
         let port = try await cloud.make(
             "ports",
             [
-                "network_id": .string(network), "project_id": "p", "device_id": "i", "device_owner": "compute:nova",
+                "network_id": .string(network), "project_id": "p", "device_id": "i",
+                "device_owner": "compute:nova",
                 "binding:host_id": "h",
             ], as: "service")
         #expect(port["status"] == "ACTIVE")
@@ -67,7 +72,8 @@ import WireJSON
             .PUT, "/ports/\(port.id)", ["port": ["binding:host_id": "other"]])
         #expect(refused.status == 403)
         let unbound = await cloud.send(
-            .PUT, "/ports/\(port.id)", ["port": ["binding:host_id": "", "device_id": "", "device_owner": ""]],
+            .PUT, "/ports/\(port.id)",
+            ["port": ["binding:host_id": "", "device_id": "", "device_owner": ""]],
             as: "service")
         #expect(unbound.body["port"]?["status"] == "DOWN")
         #expect(unbound.body["port"]?["binding:vif_type"] == "unbound")
@@ -77,10 +83,14 @@ import WireJSON
         let cloud = try await Cloud.open()
         let (network, _) = try await cloud.network()
         for device in ["a", "b", "c"] {
-            _ = try await cloud.make("ports", ["network_id": .string(network), "device_id": .string(device)])
+            _ = try await cloud.make(
+                "ports", ["network_id": .string(network), "device_id": .string(device)])
         }
         #expect(await cloud.list("ports?device_id=a&device_id=c").count == 2)
-        #expect(await cloud.list("ports?fixed_ips=ip_address%3D10.0.0.4").compactMap { $0["device_id"]?.string } == ["b"])
+        #expect(
+            await cloud.list("ports?fixed_ips=ip_address%3D10.0.0.4").compactMap {
+                $0["device_id"]?.string
+            } == ["b"])
         #expect(await cloud.list("ports?device_id=a&fields=id").first?.object?.keys == ["id"])
         let page = await cloud.send(.GET, "/ports?limit=2&sort_key=device_id&sort_dir=desc")
         #expect(page.body["ports"]?.array?.compactMap { $0["device_id"]?.string } != nil)
@@ -106,7 +116,8 @@ import WireJSON
     @Test func quotasAreKept() async throws {
         let cloud = try await Cloud.open()
         #expect(await cloud.send(.PUT, "/quotas/p", ["quota": ["network": 1]]).status == 403)
-        #expect(await cloud.send(.PUT, "/quotas/p", ["quota": ["network": 1]], as: "admin").status == 200)
+        #expect(
+            await cloud.send(.PUT, "/quotas/p", ["quota": ["network": 1]], as: "admin").status == 200)
         _ = try await cloud.network()
         let second = await cloud.send(.POST, "/networks", ["network": ["name": "n"]])
         #expect(second.status == 409)

@@ -112,7 +112,9 @@ extension Deployment {
     }
 
     /// The conductor.
-    func makeConductor(_ store: ComputeStore, _ bus: MessageBus, _ peers: Peers) -> ConductorService {
+    func makeConductor(_ store: ComputeStore, _ bus: MessageBus, _ peers: Peers) throws(DeploymentError)
+        -> ConductorService
+    {
         var options = Conductor.ConductorOptions()
         options.attemptsMax = up.options.scheduler.attemptsMax
         options.serviceDownAfter = up.options.node.serviceDownTime
@@ -124,7 +126,7 @@ extension Deployment {
         sagas.eventHook = SagaFaultInjection.hook
         return ConductorService(
             host: host, options, store: store, bus: bus, network: peers.networks,
-            configDriveFiles: configDriveFiles,
+            configDriveFiles: try makeConfigDriveFiles(),
             owner: SagaOwner(place: "conductor@\(host)", incarnation: UUIDValue.random().description),
             sagaOptions: sagas, logger: logger("nova-conductor"))
     }

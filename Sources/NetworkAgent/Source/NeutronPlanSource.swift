@@ -59,9 +59,11 @@ package actor NeutronPlanSource: NetworkPlanSource {
         ])
         var tenant = Set(own.map(\.networkID))
         let routers = Set(
-            legs.filter { $0.deviceOwner == PortOwner.routerInterface && tenant.contains($0.networkID) }.map(\.deviceID))
+            legs.filter { $0.deviceOwner == PortOwner.routerInterface && tenant.contains($0.networkID) }
+                .map(\.deviceID))
         let ourLegs = legs.filter { routers.contains($0.deviceID) }
-        tenant.formUnion(ourLegs.filter { $0.deviceOwner == PortOwner.routerInterface }.map(\.networkID))
+        tenant.formUnion(
+            ourLegs.filter { $0.deviceOwner == PortOwner.routerInterface }.map(\.networkID))
         let gateways = ourLegs.filter { $0.deviceOwner == PortOwner.routerGateway }
         let networks = tenant.union(gateways.map(\.networkID))
         let members = Self.filter("network_id", tenant)
@@ -72,7 +74,8 @@ package actor NeutronPlanSource: NetworkPlanSource {
         async let allPorts = client.ports(members)
         async let allGroups = groups.isEmpty ? [] : client.securityGroups(Self.filter("id", groups))
         async let allRouters = routers.isEmpty ? [] : client.routers(Self.filter("id", routers))
-        async let allFloating = routers.isEmpty ? [] : client.floatingIPs(Self.filter("router_id", routers))
+        async let allFloating =
+            routers.isEmpty ? [] : client.floatingIPs(Self.filter("router_id", routers))
 
         facts.networks = try await allNetworks.filter { networks.contains($0.id) }
         facts.subnets = try await allSubnets.filter { networks.contains($0.networkID) }
@@ -83,7 +86,9 @@ package actor NeutronPlanSource: NetworkPlanSource {
         return facts
     }
 
-    private static func filter(_ name: String, _ ids: some Collection<some Hashable>) -> [(String, String)] {
+    private static func filter(_ name: String, _ ids: some Collection<some Hashable>) -> [(
+        String, String
+    )] {
         ids.count > filterMax ? [] : ids.map { (name, "\($0)") }.sorted { $0.1 < $1.1 }
     }
 }

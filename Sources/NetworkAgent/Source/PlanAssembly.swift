@@ -44,21 +44,28 @@ package struct PlanAssembly {
         let ports = portsByNetwork[network.id] ?? []
         let dhcp = ports.first { $0.deviceOwner == PortOwner.dhcp }
         return PlannedNetwork(
-            id: network.id, mtu: network.mtu, subnets: (subnetsByNetwork[network.id] ?? []).compactMap(subnet),
+            id: network.id, mtu: network.mtu,
+            subnets: (subnetsByNetwork[network.id] ?? []).compactMap(subnet),
             dhcpPort: dhcp.flatMap { port in
-                MACAddress(port.macAddress).map { PlannedDHCPPort(mac: $0, addresses: prefixes(port.addresses)) }
+                MACAddress(port.macAddress).map {
+                    PlannedDHCPPort(mac: $0, addresses: prefixes(port.addresses))
+                }
             },
-            ports: ports.filter { $0.bindingHost == host && $0.deviceOwner.hasPrefix(PortOwner.guestPrefix) }
-                .compactMap(port))
+            ports: ports.filter {
+                $0.bindingHost == host && $0.deviceOwner.hasPrefix(PortOwner.guestPrefix)
+            }
+            .compactMap(port))
     }
 
     private func subnet(_ subnet: Subnet) -> PlannedSubnet? {
         guard let block = AddressPrefix(subnet.cidr) else { return nil }
         return PlannedSubnet(
-            id: subnet.id, block: block, gateway: subnet.gateway.flatMap { IPAddress($0) }, servesDHCP: subnet.dhcp,
+            id: subnet.id, block: block, gateway: subnet.gateway.flatMap { IPAddress($0) },
+            servesDHCP: subnet.dhcp,
             nameServers: subnet.nameServers.compactMap { IPAddress($0) },
             hostRoutes: subnet.routes.compactMap { route in
-                guard let destination = AddressPrefix(route.destination), let hop = IPAddress(route.nextHop) else {
+                guard let destination = AddressPrefix(route.destination), let hop = IPAddress(route.nextHop)
+                else {
                     return nil
                 }
                 return PlannedRoute(destination: destination, nextHop: hop)
@@ -67,9 +74,11 @@ package struct PlanAssembly {
 
     private func externalNetwork(_ network: Network) -> PlannedExternalNetwork? {
         for subnet in subnetsByNetwork[network.id] ?? [] where subnet.ipVersion == 4 {
-            guard let block = AddressPrefix(subnet.cidr), let address = subnet.gateway.flatMap({ IPAddress($0) })
+            guard let block = AddressPrefix(subnet.cidr),
+                let address = subnet.gateway.flatMap({ IPAddress($0) })
             else { continue }
-            return PlannedExternalNetwork(id: network.id, mtu: network.mtu, block: block, hostAddress: address)
+            return PlannedExternalNetwork(
+                id: network.id, mtu: network.mtu, block: block, hostAddress: address)
         }
         return nil
     }
@@ -90,16 +99,21 @@ package struct PlanAssembly {
         guard let mac = MACAddress(port.macAddress) else { return nil }
         let name = port.dnsName.flatMap { $0.isEmpty ? nil : $0 }
         return PlannedPort(
-            id: port.id, mac: mac, fixedAddresses: port.addresses.compactMap { IPAddress($0.address) }, hostName: name,
+            id: port.id, mac: mac, fixedAddresses: port.addresses.compactMap { IPAddress($0.address) },
+            hostName: name,
             protection: protection(port))
     }
 
     private func protection(_ port: Port) -> PortProtection {
         guard port.portSecurity else { return .open }
         let pairs = port.allowedPairs.compactMap { pair in
-            AddressPrefix(pair.address).map { PlannedAddressPair(mac: pair.mac.flatMap { MACAddress($0) }, block: $0) }
+            AddressPrefix(pair.address).map {
+                PlannedAddressPair(mac: pair.mac.flatMap { MACAddress($0) }, block: $0)
+            }
         }
-        let rules = port.securityGroups.compactMap { groups[$0] }.flatMap(\.rules).sorted { $0.id < $1.id }
+        let rules = port.securityGroups.compactMap { groups[$0] }.flatMap(\.rules).sorted {
+            $0.id < $1.id
+        }
         // A port without groups is filtered without rules: nothing gets through, as in Neutron.
         return .filtered(rules: rules.compactMap(rule), pairs: pairs)
     }
@@ -123,25 +137,35 @@ package struct PlanAssembly {
 
     /// What a rule is about; `nil` for a protocol that is not known, which then allows nothing.
     private func traffic(_ rule: SecurityGroupRule) -> PlannedTraffic? {
-        guard let name = rule.protocolName, name != "any", name != "ip", name != "0" else { return .any }
+        guard let name = rule.protocolName, name != "any", name != "ip", name != "0" else {
+            return .any
+        }
         guard let number = UInt8(name) ?? Self.protocols[name] else { return nil }
         if let transport = Self.transports[number] {
-            guard let low = rule.portMin, let high = rule.portMax else { return .transport(transport, ports: nil) }
-            guard let first = UInt16(exactly: low), let last = UInt16(exactly: high), first <= last else { return nil }
+            guard let low = rule.portMin, let high = rule.portMax else {
+                return .transport(transport, ports: nil)
+            }
+            guard let first = UInt16(exactly: low), let last = UInt16(exactly: high), first <= last else {
+                return nil
+            }
             return .transport(transport, ports: first...last)
         }
         guard number == 1 || number == 58 else { return .protocolNumber(number) }
         return .icmp(
-            type: rule.portMin.flatMap { UInt8(exactly: $0) }, code: rule.portMax.flatMap { UInt8(exactly: $0) })
+            type: rule.portMin.flatMap { UInt8(exactly: $0) },
+            code: rule.portMax.flatMap { UInt8(exactly: $0) })
     }
 
     private static let transports: [UInt8: TransportProtocol] = [
         6: .tcp, 17: .udp, 33: .dccp, 132: .sctp, 136: .udplite,
     ]
     private static let protocols: [String: UInt8] = [
-        "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58, "igmp": 2,
-        "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60,
-        "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136,
+        "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58,
+        "igmp": 2,
+        "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59,
+        "ipv6-opts": 60,
+        "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17,
+        "udplite": 136,
         "vrrp": 112,
     ]
 
@@ -157,7 +181,8 @@ package struct PlanAssembly {
             if let known = interfaces.firstIndex(where: { $0.network == leg.networkID }) {
                 interfaces[known].addresses += addresses
             } else {
-                interfaces.append(PlannedRouterInterface(network: leg.networkID, mac: mac, addresses: addresses))
+                interfaces.append(
+                    PlannedRouterInterface(network: leg.networkID, mac: mac, addresses: addresses))
             }
         }
         let floating = facts.floatingIPs.filter { $0.routerID == router.id }.compactMap { floating in
@@ -168,15 +193,19 @@ package struct PlanAssembly {
         }
         return PlannedRouter(
             id: id, interfaces: interfaces,
-            gateway: legs.first { $0.deviceOwner == PortOwner.routerGateway }.flatMap { gateway($0, router) },
+            gateway: legs.first { $0.deviceOwner == PortOwner.routerGateway }.flatMap {
+                gateway($0, router)
+            },
             floatingAddresses: floating.sorted { $0.external < $1.external })
     }
 
     private func gateway(_ port: Port, _ router: Router) -> PlannedRouterGateway? {
         let first = port.addresses.first { IPAddress($0.address)?.v4 != nil }
-        guard let first, let mac = MACAddress(port.macAddress), let address = prefixes([first]).first else { return nil }
+        guard let first, let mac = MACAddress(port.macAddress), let address = prefixes([first]).first
+        else { return nil }
         return PlannedRouterGateway(
             network: port.networkID, mac: mac, address: address,
-            nextHop: subnets[first.subnetID]?.gateway.flatMap { IPAddress($0) }, translatesSources: router.snat)
+            nextHop: subnets[first.subnetID]?.gateway.flatMap { IPAddress($0) },
+            translatesSources: router.snat)
     }
 }

@@ -18,7 +18,9 @@ struct InternetAddress: Sendable, Hashable, Comparable, CustomStringConvertible 
         }
         var six = in6_addr()
         guard inet_pton(AF_INET6, text, &six) == 1 else { return nil }
-        let number = withUnsafeBytes(of: &six) { bytes in bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) } }
+        let number = withUnsafeBytes(of: &six) { bytes in
+            bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        }
         self.init(version: 6, number: number)
     }
 
@@ -49,7 +51,9 @@ struct InternetAddress: Sendable, Hashable, Comparable, CustomStringConvertible 
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    static func < (left: Self, right: Self) -> Bool { (left.version, left.number) < (right.version, right.number) }
+    static func < (left: Self, right: Self) -> Bool {
+        (left.version, left.number) < (right.version, right.number)
+    }
 }
 
 /// A block of addresses with a common prefix.
@@ -61,14 +65,17 @@ struct AddressBlock: Sendable, Hashable, CustomStringConvertible {
     init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count <= 2, let address = InternetAddress(parts[0]) else { return nil }
-        let length = parts.count == 1 ? address.bits : parts[1].allSatisfy(\.isNumber) ? Int(parts[1]) : nil
+        let length =
+            parts.count == 1 ? address.bits : parts[1].allSatisfy(\.isNumber) ? Int(parts[1]) : nil
         guard let length, (0...address.bits).contains(length) else { return nil }
         self.length = length
         first = InternetAddress(
             version: address.version, number: address.number & ~Self.hostMask(address.bits - length))
     }
 
-    private static func hostMask(_ bits: Int) -> UInt128 { bits == 128 ? .max : (UInt128(1) << UInt128(bits)) - 1 }
+    private static func hostMask(_ bits: Int) -> UInt128 {
+        bits == 128 ? .max : (UInt128(1) << UInt128(bits)) - 1
+    }
 
     var version: Int { first.version }
     var last: InternetAddress { first.advanced(by: Self.hostMask(first.bits - length)) }

@@ -37,7 +37,9 @@ struct BadValue: Error {
 enum Values {
     static func text(max: Int) -> Attribute.Check {
         { value in
-            guard let text = value.string else { throw BadValue("'\(plain(value))' is not a valid string") }
+            guard let text = value.string else {
+                throw BadValue("'\(plain(value))' is not a valid string")
+            }
             guard text.count <= max else { throw BadValue("'\(text)' exceeds maximum length of \(max)") }
             return value
         }
@@ -70,7 +72,8 @@ enum Values {
                 throw BadValue("'\(plain(value))' is not an integer")
             }
             guard range.contains(number) else {
-                throw BadValue("'\(number)' is not in range \(range.lowerBound) through \(range.upperBound)")
+                throw BadValue(
+                    "'\(number)' is not in range \(range.lowerBound) through \(range.upperBound)")
             }
             return JSONValue(number)
         }
@@ -96,7 +99,8 @@ enum Values {
 
     static let mac: Attribute.Check = { value in
         let pairs = value.string?.split(separator: ":", omittingEmptySubsequences: false) ?? []
-        guard pairs.count == 6, pairs.allSatisfy({ $0.count == 2 && $0.allSatisfy(\.isHexDigit) }) else {
+        guard pairs.count == 6, pairs.allSatisfy({ $0.count == 2 && $0.allSatisfy(\.isHexDigit) })
+        else {
             throw BadValue("'\(plain(value))' is not a valid MAC address")
         }
         return .string(pairs.joined(separator: ":").lowercased())
@@ -120,9 +124,13 @@ enum Values {
     }
 
     /// An object with these members and no others; what is absent stays absent.
-    static func object(_ members: [String: Attribute.Check], required: [String] = []) -> Attribute.Check {
+    static func object(_ members: [String: Attribute.Check], required: [String] = [])
+        -> Attribute.Check
+    {
         { value in
-            guard let object = value.object else { throw BadValue("'\(plain(value))' is not a dictionary") }
+            guard let object = value.object else {
+                throw BadValue("'\(plain(value))' is not a dictionary")
+            }
             var kept = JSONObject()
             for (key, member) in object.members {
                 guard let check = members[key] else { throw BadValue("'\(key)' is not a known member") }
@@ -153,5 +161,7 @@ enum Values {
         return .null
     }
 
-    static func plain(_ value: JSONValue) -> String { value.string ?? (value.isNull ? "None" : value.text) }
+    static func plain(_ value: JSONValue) -> String {
+        value.string ?? (value.isNull ? "None" : value.text)
+    }
 }

@@ -7,7 +7,8 @@ struct AttributeTable: Sendable {
 
     init(_ attributes: [Attribute]) {
         self.attributes = attributes
-        positions = Dictionary(uniqueKeysWithValues: attributes.enumerated().map { ($0.element.name, $0.offset) })
+        positions = Dictionary(
+            uniqueKeysWithValues: attributes.enumerated().map { ($0.element.name, $0.offset) })
     }
 
     subscript(name: String) -> Attribute? { positions[name].map { attributes[$0] } }
@@ -38,7 +39,9 @@ struct AttributeTable: Sendable {
     }
 
     /// The changes that a body asks for.
-    func update(_ body: JSONObject, of current: JSONObject, kind: String, isPrivileged: Bool) throws -> JSONObject {
+    func update(_ body: JSONObject, of current: JSONObject, kind: String, isPrivileged: Bool) throws
+        -> JSONObject
+    {
         try refuseUnknown(body)
         var kept = JSONObject()
         for (name, given) in body.members {
@@ -56,9 +59,12 @@ struct AttributeTable: Sendable {
     }
 
     private func refuseUnknown(_ body: JSONObject) throws {
-        let unknown = body.keys.filter { positions[$0] == nil && $0 != "tenant_id" && $0 != "project_id" }
+        let unknown = body.keys.filter {
+            positions[$0] == nil && $0 != "tenant_id" && $0 != "project_id"
+        }
         guard unknown.isEmpty else {
-            throw NetworkFault.badRequest("Unrecognized attribute(s) '\(unknown.joined(separator: ", "))'")
+            throw NetworkFault.badRequest(
+                "Unrecognized attribute(s) '\(unknown.joined(separator: ", "))'")
         }
     }
 

@@ -34,7 +34,10 @@ extension NetworkAPI {
         NetworkRoute(.GET, "/v2.0/availability_zones") { api, request in
             _ = try await api.caller(request)
             let zones = ["network", "router"].map { resource -> JSONValue in
-                ["name": .string(api.options.availabilityZone), "resource": .string(resource), "state": "available"]
+                [
+                    "name": .string(api.options.availabilityZone), "resource": .string(resource),
+                    "state": "available",
+                ]
             }
             return .json(200, ["availability_zones": .array(zones)])
         },
@@ -43,7 +46,8 @@ extension NetworkAPI {
             let query = request.http.query
             let agents = caller.isAdmin ? api.options.agents() : []
             let fitting = agents.filter { agent in
-                (query["host"] ?? agent.host) == agent.host && (query["binary"] ?? agent.binary) == agent.binary
+                (query["host"] ?? agent.host) == agent.host
+                    && (query["binary"] ?? agent.binary) == agent.binary
                     && (query["agent_type"] ?? agent.kind) == agent.kind
             }
             return .json(200, ["agents": .array(fitting.map(api.view))])
@@ -58,11 +62,15 @@ extension NetworkAPI {
     ]
 
     private func view(_ agent: NetworkAgentFacts) -> JSONValue {
-        func time(_ text: String) -> JSONValue { .string(String(text.dropLast().map { $0 == "T" ? " " : $0 })) }
+        func time(_ text: String) -> JSONValue {
+            .string(String(text.dropLast().map { $0 == "T" ? " " : $0 }))
+        }
         return [
             "id": .string(agent.id), "host": .string(agent.host), "agent_type": .string(agent.kind),
-            "binary": .string(agent.binary), "topic": "N/A", "alive": .bool(agent.isAlive), "admin_state_up": true,
-            "availability_zone": .string(options.availabilityZone), "configurations": [:], "description": .null,
+            "binary": .string(agent.binary), "topic": "N/A", "alive": .bool(agent.isAlive),
+            "admin_state_up": true,
+            "availability_zone": .string(options.availabilityZone), "configurations": [:],
+            "description": .null,
             "started_at": time(agent.startedAt.iso8601), "created_at": time(agent.startedAt.iso8601),
             "heartbeat_timestamp": time(agent.heartbeatAt.iso8601), "resources_synced": .null,
         ]
@@ -109,7 +117,8 @@ struct NetworkExtension: Sendable {
         NetworkExtension(alias: "sorting", name: "Sorting support"),
         NetworkExtension(alias: "standard-attr-description", name: "standard-attr-description"),
         NetworkExtension(alias: "standard-attr-revisions", name: "Resource revision numbers"),
-        NetworkExtension(alias: "standard-attr-tag", name: "Tag support for resources with standard attribute"),
+        NetworkExtension(
+            alias: "standard-attr-tag", name: "Tag support for resources with standard attribute"),
         NetworkExtension(alias: "standard-attr-timestamp", name: "Resource timestamps"),
     ]
 }

@@ -26,13 +26,16 @@ struct ListQuery: Sendable {
         var names: [String] = []
         for (name, _) in query where !names.contains(name) { names.append(name) }
         var (indexed, others): ([(String, [String])], [(String, [String])]) = ([], [])
-        let textColumns = ["id", "project_id"] + kind.columns.filter { !["shared", "external"].contains($0.name) }
+        let textColumns =
+            ["id", "project_id"]
+            + kind.columns.filter { !["shared", "external"].contains($0.name) }
             .map(\.attribute)
         for name in names {
             let values = query.values(name)
             let attribute = name == "tenant_id" ? "project_id" : name
             if textColumns.contains(attribute), !values.contains("") || attribute.hasPrefix("device_") {
-                indexed.append((kind.columns.first { $0.attribute == attribute }?.name ?? attribute, values))
+                indexed.append(
+                    (kind.columns.first { $0.attribute == attribute }?.name ?? attribute, values))
             } else if kind.attributes[attribute] != nil || Self.tagFilters.contains(name) {
                 others.append((attribute, values))
             }
@@ -48,7 +51,8 @@ struct ListQuery: Sendable {
         }
         if let text = query["limit"] {
             guard let number = Int(text), number >= 0 else {
-                throw NetworkFault.badRequest("Invalid input for limit. Reason: '\(text)' is not a non-negative integer.")
+                throw NetworkFault.badRequest(
+                    "Invalid input for limit. Reason: '\(text)' is not a non-negative integer.")
             }
             limit = number == 0 ? pageMax : min(number, pageMax)
         } else {
@@ -67,11 +71,15 @@ struct ListQuery: Sendable {
 
     /// The rest: further filters, order, page.
     func page(_ found: [JSONObject]) -> Page {
-        var items = others.isEmpty ? found : found.filter { item in others.allSatisfy { matches(item, $0.name, $0.values) } }
+        var items =
+            others.isEmpty
+            ? found : found.filter { item in others.allSatisfy { matches(item, $0.name, $0.values) } }
         if !sorting.isEmpty { items.sort(by: isBefore) }
         if isReversed { items.reverse() }
         if let marker { items = Array(items.drop { $0.id != marker }.dropFirst()) }
-        guard let limit, items.count > limit else { return Page(items: isReversed ? items.reversed() : items) }
+        guard let limit, items.count > limit else {
+            return Page(items: isReversed ? items.reversed() : items)
+        }
         let part = Array(items.prefix(limit))
         return Page(items: isReversed ? part.reversed() : part, hasMore: true)
     }
@@ -80,7 +88,8 @@ struct ListQuery: Sendable {
         for (key, isDescending) in sorting {
             let (a, b) = (left[key] ?? .null, right[key] ?? .null)
             if a == b { continue }
-            let isLess = if let a = a.int, let b = b.int { a < b } else { Values.plain(a) < Values.plain(b) }
+            let isLess =
+                if let a = a.int, let b = b.int { a < b } else { Values.plain(a) < Values.plain(b) }
             return isLess != isDescending
         }
         return left.id < right.id
@@ -132,7 +141,9 @@ struct ListQuery: Sendable {
         }
         var links: [JSONValue] = []
         if page.hasMore || isReversed { links.append(link("next", last.id, reversed: false)) }
-        if isReversed ? page.hasMore : marker != nil { links.append(link("previous", first.id, reversed: true)) }
+        if isReversed ? page.hasMore : marker != nil {
+            links.append(link("previous", first.id, reversed: true))
+        }
         return links
     }
 
@@ -140,7 +151,10 @@ struct ListQuery: Sendable {
         var escaped = ""
         for byte in text.utf8 {
             let scalar = Unicode.Scalar(byte)
-            if scalar.isASCII, scalar.properties.isAlphabetic || (48...57).contains(byte) || "-._~:".unicodeScalars.contains(scalar) {
+            if scalar.isASCII,
+                scalar.properties.isAlphabetic || (48...57).contains(byte)
+                    || "-._~:".unicodeScalars.contains(scalar)
+            {
                 escaped.unicodeScalars.append(scalar)
             } else {
                 escaped += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)

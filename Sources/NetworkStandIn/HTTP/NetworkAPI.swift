@@ -21,7 +21,8 @@ package struct NetworkAPI: HTTPResponder {
 
     /// An API on an open database, whose schema it brings up to date.
     package static func make(
-        _ options: NetworkStandInOptions, database: SQLDatabase, tokens: any TokenValidating, logger: Logger,
+        _ options: NetworkStandInOptions, database: SQLDatabase, tokens: any TokenValidating,
+        logger: Logger,
         now: @escaping @Sendable () -> Timestamp = { .now() },
         changed: @escaping @Sendable (NetworkChange) -> Void = { _ in }
     ) async throws -> NetworkAPI {
@@ -31,7 +32,8 @@ package struct NetworkAPI: HTTPResponder {
             try router.register(route.method, route.pattern, route.operation)
         }
         return NetworkAPI(
-            options: options, database: database, tokens: tokens, now: now, changed: changed, logger: logger,
+            options: options, database: database, tokens: tokens, now: now, changed: changed,
+            logger: logger,
             router: router)
     }
 
@@ -47,7 +49,8 @@ package struct NetworkAPI: HTTPResponder {
             case .found(let operation, let parameters):
                 return try await operation(self, NetworkRequest(http: request, parameters: parameters))
             case .methodNotAllowed(let allowed):
-                let fault = NetworkFault(405, "HTTPMethodNotAllowed", "The method is not allowed for this resource.")
+                let fault = NetworkFault(
+                    405, "HTTPMethodNotAllowed", "The method is not allowed for this resource.")
                 var response = HTTPResponse.json(fault.status, fault.body)
                 response.headers.add(name: "Allow", value: allowed.map(\.rawValue).joined(separator: ", "))
                 return response
@@ -61,7 +64,8 @@ package struct NetworkAPI: HTTPResponder {
         } catch let error as HTTPBodyError {
             return .json(error.status, NetworkFault(error.status, "HTTPBadRequest", "\(error)").body)
         } catch {
-            logger.error("network request failed", metadata: ["request.id": "\(request.id)", "error": "\(error)"])
+            logger.error(
+                "network request failed", metadata: ["request.id": "\(request.id)", "error": "\(error)"])
             let isBusy = (error as? DatabaseError)?.isTransient == true
             let status = isBusy ? 503 : 500
             let text = "Request Failed: internal server error while processing your request."
@@ -78,24 +82,32 @@ package struct NetworkAPI: HTTPResponder {
         do {
             facts = try await tokens.validate(token)
         } catch .unavailable(let reason) {
-            throw NetworkFault(503, "ServiceUnavailable", "The identity service does not answer: \(reason)")
+            throw NetworkFault(
+                503, "ServiceUnavailable", "The identity service does not answer: \(reason)")
         } catch {
             throw NetworkFault.unauthorized
         }
         let roles = Set(facts.roles.map { $0.lowercased() })
         return Caller(
-            projectID: facts.projectID ?? "", isAdmin: roles.contains("admin"), isService: roles.contains("service"),
+            projectID: facts.projectID ?? "", isAdmin: roles.contains("admin"),
+            isService: roles.contains("service"),
             canWrite: !roles.isDisjoint(with: ["admin", "service", "manager", "member"]))
     }
 
     /// Reads in one snapshot.
-    func read<T: Sendable>(_ caller: Caller, _ body: @escaping @Sendable (NetworkWork) throws -> T) async throws -> T {
+    func read<T: Sendable>(_ caller: Caller, _ body: @escaping @Sendable (NetworkWork) throws -> T)
+        async throws -> T
+    {
         let (options, now) = (options, now())
-        return try await database.read { try body(NetworkWork($0, caller: caller, options: options, now: now)) }
+        return try await database.read {
+            try body(NetworkWork($0, caller: caller, options: options, now: now))
+        }
     }
 
     /// Writes in one transaction, and tells of it once it is on disk.
-    func write<T: Sendable>(_ caller: Caller, _ body: @escaping @Sendable (NetworkWork) throws -> T) async throws -> T {
+    func write<T: Sendable>(_ caller: Caller, _ body: @escaping @Sendable (NetworkWork) throws -> T)
+        async throws -> T
+    {
         guard caller.canWrite else { throw NetworkFault.forbidden("member") }
         let (options, now) = (options, now())
         let (value, notices) = try await database.transaction { connection in

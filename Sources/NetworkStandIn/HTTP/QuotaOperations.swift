@@ -8,7 +8,9 @@ extension NetworkAPI {
             let caller = try await api.caller(request)
             guard caller.isAdmin else { throw NetworkFault.forbidden("get_quota") }
             let quotas = try await api.read(caller) { work in
-                let projects = try work.connection.map("SELECT DISTINCT project_id FROM quotas ORDER BY project_id") {
+                let projects = try work.connection.map(
+                    "SELECT DISTINCT project_id FROM quotas ORDER BY project_id"
+                ) {
                     try $0.string(0)
                 }
                 return try projects.map { project -> JSONValue in
@@ -39,7 +41,8 @@ extension NetworkAPI {
                 guard api.options.quotas.contains(where: { $0.name == name }) else {
                     throw NetworkFault.badRequest("Unrecognized attribute(s) '\(name)'")
                 }
-                guard let limit = value.int ?? value.string.flatMap({ Int($0) }), (-1...Int(Int32.max)).contains(limit)
+                guard let limit = value.int ?? value.string.flatMap({ Int($0) }),
+                    (-1...Int(Int32.max)).contains(limit)
                 else { throw NetworkFault.invalid(name, "'\(Values.plain(value))' is not a limit") }
                 limits.append((name, limit))
             }
@@ -53,7 +56,8 @@ extension NetworkAPI {
         NetworkRoute(.DELETE, "/v2.0/quotas/{project}") { api, request in
             let (caller, project) = try await api.quotaWriter(request, "delete_quota")
             try await api.write(caller) { work in
-                let known = try work.connection.execute("DELETE FROM quotas WHERE project_id = \(project)").rowsChanged
+                let known = try work.connection.execute("DELETE FROM quotas WHERE project_id = \(project)")
+                    .rowsChanged
                 guard known > 0 else {
                     throw NetworkFault(
                         404, "TenantQuotaNotFound", "Quota for tenant \(project) could not be found.")
@@ -75,7 +79,9 @@ extension NetworkAPI {
         return (caller, project)
     }
 
-    private func quotaWriter(_ request: NetworkRequest, _ rule: String) async throws -> (Caller, String) {
+    private func quotaWriter(_ request: NetworkRequest, _ rule: String) async throws -> (
+        Caller, String
+    ) {
         let (caller, project) = (try await caller(request), try request.parameter("project"))
         guard caller.isAdmin else { throw NetworkFault.forbidden(rule) }
         return (caller, project)

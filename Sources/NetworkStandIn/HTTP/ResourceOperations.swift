@@ -3,45 +3,52 @@ import HTTPService
 import WireJSON
 
 extension NetworkAPI {
-    static let resourceRoutes: [NetworkRoute] = ResourceKind.all.flatMap { kind -> [NetworkRoute] in
-        let list = "/v2.0/\(kind.path)"
-        let one = "\(list)/{id}"
-        return [
-            NetworkRoute(.GET, list) { try await $0.list(kind, $1) },
-            NetworkRoute(.POST, list) { try await $0.create(kind, $1) },
-            NetworkRoute(.GET, one) { try await $0.show(kind, $1) },
-            NetworkRoute(.PUT, one) { try await $0.update(kind, $1) },
-            NetworkRoute(.DELETE, one) { try await $0.delete(kind, $1) },
-            NetworkRoute(.GET, "\(one)/tags") { try await $0.tags(kind, $1) },
-            NetworkRoute(.PUT, "\(one)/tags") { try await $0.replaceTags(kind, $1) },
-            NetworkRoute(.DELETE, "\(one)/tags") { api, request in
-                try await api.changeTags(kind, request, answering: .empty(204)) { _ in [] }
+    static let resourceRoutes: [NetworkRoute] =
+        ResourceKind.all.flatMap { kind -> [NetworkRoute] in
+            let list = "/v2.0/\(kind.path)"
+            let one = "\(list)/{id}"
+            return [
+                NetworkRoute(.GET, list) { try await $0.list(kind, $1) },
+                NetworkRoute(.POST, list) { try await $0.create(kind, $1) },
+                NetworkRoute(.GET, one) { try await $0.show(kind, $1) },
+                NetworkRoute(.PUT, one) { try await $0.update(kind, $1) },
+                NetworkRoute(.DELETE, one) { try await $0.delete(kind, $1) },
+                NetworkRoute(.GET, "\(one)/tags") { try await $0.tags(kind, $1) },
+                NetworkRoute(.PUT, "\(one)/tags") { try await $0.replaceTags(kind, $1) },
+                NetworkRoute(.DELETE, "\(one)/tags") { api, request in
+                    try await api.changeTags(kind, request, answering: .empty(204)) { _ in [] }
+                },
+                NetworkRoute(.GET, "\(one)/tags/{tag}") { try await $0.tag(kind, $1) },
+                NetworkRoute(.PUT, "\(one)/tags/{tag}") { api, request in
+                    let tag = try request.parameter("tag")
+                    return try await api.changeTags(kind, request, answering: .empty(201)) {
+                        $0.contains(tag) ? $0 : $0 + [tag]
+                    }
+                },
+                NetworkRoute(.DELETE, "\(one)/tags/{tag}") { api, request in
+                    let tag = try request.parameter("tag")
+                    return try await api.changeTags(kind, request, answering: .empty(204)) { tags in
+                        guard tags.contains(tag) else { throw Self.noTag(tag) }
+                        return tags.filter { $0 != tag }
+                    }
+                },
+            ]
+        } + [
+            NetworkRoute(.PUT, "/v2.0/routers/{id}/add_router_interface") { api, request in
+                let (caller, id, body) = (
+                    try await api.caller(request), try request.parameter("id"), try await request.body()
+                )
+                return .json(
+                    200, .object(try await api.write(caller) { try $0.addInterface(body, to: id) }))
             },
-            NetworkRoute(.GET, "\(one)/tags/{tag}") { try await $0.tag(kind, $1) },
-            NetworkRoute(.PUT, "\(one)/tags/{tag}") { api, request in
-                let tag = try request.parameter("tag")
-                return try await api.changeTags(kind, request, answering: .empty(201)) {
-                    $0.contains(tag) ? $0 : $0 + [tag]
-                }
-            },
-            NetworkRoute(.DELETE, "\(one)/tags/{tag}") { api, request in
-                let tag = try request.parameter("tag")
-                return try await api.changeTags(kind, request, answering: .empty(204)) { tags in
-                    guard tags.contains(tag) else { throw Self.noTag(tag) }
-                    return tags.filter { $0 != tag }
-                }
+            NetworkRoute(.PUT, "/v2.0/routers/{id}/remove_router_interface") { api, request in
+                let (caller, id, body) = (
+                    try await api.caller(request), try request.parameter("id"), try await request.body()
+                )
+                return .json(
+                    200, .object(try await api.write(caller) { try $0.removeInterface(body, from: id) }))
             },
         ]
-    } + [
-        NetworkRoute(.PUT, "/v2.0/routers/{id}/add_router_interface") { api, request in
-            let (caller, id, body) = (try await api.caller(request), try request.parameter("id"), try await request.body())
-            return .json(200, .object(try await api.write(caller) { try $0.addInterface(body, to: id) }))
-        },
-        NetworkRoute(.PUT, "/v2.0/routers/{id}/remove_router_interface") { api, request in
-            let (caller, id, body) = (try await api.caller(request), try request.parameter("id"), try await request.body())
-            return .json(200, .object(try await api.write(caller) { try $0.removeInterface(body, from: id) }))
-        },
-    ]
 
     private func list(_ kind: ResourceKind, _ request: NetworkRequest) async throws -> HTTPResponse {
         let caller = try await caller(request)
@@ -56,7 +63,9 @@ extension NetworkAPI {
         }
         var writer = JSONWriter(capacity: 256 + page.items.count * 1024)
         writer.object { writer in
-            writer.array(kind.collection) { writer in for item in page.items { writer.value(view.show(item)) } }
+            writer.array(kind.collection) { writer in
+                for item in page.items { writer.value(view.show(item)) }
+            }
             let links = query.links(page, request.http, kind)
             if !links.isEmpty { writer.field("\(kind.collection)_links", .array(links)) }
         }
@@ -96,7 +105,9 @@ extension NetworkAPI {
     }
 
     /// The checked attributes of a new resource, its project included.
-    private static func wish(_ body: JSONValue, _ kind: ResourceKind, _ caller: Caller) throws -> JSONObject {
+    private static func wish(_ body: JSONValue, _ kind: ResourceKind, _ caller: Caller) throws
+        -> JSONObject
+    {
         guard let body = body.object else {
             throw NetworkFault.badRequest("Unable to find '\(kind.member)' in request body")
         }
@@ -105,7 +116,9 @@ extension NetworkAPI {
         guard hasRights || project == caller.projectID else {
             throw NetworkFault.forbidden("create_\(kind.member)")
         }
-        guard !project.isEmpty || hasRights else { throw NetworkFault.forbidden("create_\(kind.member)") }
+        guard !project.isEmpty || hasRights else {
+            throw NetworkFault.forbidden("create_\(kind.member)")
+        }
         var wish = try kind.attributes.creation(body, kind: kind.member, isPrivileged: hasRights)
         wish.set("project_id", .string(project))
         wish.set("tenant_id", .string(project))
@@ -152,14 +165,19 @@ extension NetworkAPI {
         return .empty(204)
     }
 
-    private func replaceTags(_ kind: ResourceKind, _ request: NetworkRequest) async throws -> HTTPResponse {
+    private func replaceTags(_ kind: ResourceKind, _ request: NetworkRequest) async throws
+        -> HTTPResponse
+    {
         guard let given = try await request.body()["tags"]?.array else {
             throw NetworkFault.badRequest("Invalid tags body")
         }
         let tags = given.compactMap(\.string)
-        guard tags.count == given.count, Set(tags).count == tags.count, tags.allSatisfy({ (1...255).contains($0.count) })
+        guard tags.count == given.count, Set(tags).count == tags.count,
+            tags.allSatisfy({ (1...255).contains($0.count) })
         else { throw NetworkFault.invalid("tags", "tags are different texts of 1 to 255 characters") }
-        return try await changeTags(kind, request, answering: .json(200, ["tags": JSONValue(tags)])) { _ in tags }
+        return try await changeTags(kind, request, answering: .json(200, ["tags": JSONValue(tags)])) {
+            _ in tags
+        }
     }
 
     private func changeTags(

@@ -7,7 +7,10 @@ struct ResourceView: Sendable {
     private let isPort: Bool
     private let dnsDomain: String
 
-    init(_ kind: ResourceKind, _ caller: Caller, _ options: NetworkStandInOptions, fields: Set<String> = []) {
+    init(
+        _ kind: ResourceKind, _ caller: Caller, _ options: NetworkStandInOptions,
+        fields: Set<String> = []
+    ) {
         let isPrivileged = kind.hasRights(caller)
         hidden = isPrivileged ? [] : Set(kind.attributes.attributes.filter(\.isHidden).map(\.name))
         self.fields = fields
@@ -20,8 +23,10 @@ struct ResourceView: Sendable {
         if isPort { document.set("dns_assignment", .array(assignments(document))) }
         if hidden.isEmpty, fields.isEmpty { return document }
         return JSONObject(
-            document.members.filter { !hidden.contains($0.key) && (fields.isEmpty || fields.contains($0.key)) }
-                .map { ($0.key, $0.value) })
+            document.members.filter {
+                !hidden.contains($0.key) && (fields.isEmpty || fields.contains($0.key))
+            }
+            .map { ($0.key, $0.value) })
     }
 
     private func assignments(_ port: JSONObject) -> [JSONValue] {
@@ -31,7 +36,8 @@ struct ResourceView: Sendable {
             let dashed = String(address.map { $0 == "." || $0 == ":" ? "-" : $0 })
             let host = name.isEmpty ? "host-\(dashed)" : name
             return [
-                "ip_address": .string(address), "hostname": .string(host), "fqdn": .string("\(host).\(dnsDomain)"),
+                "ip_address": .string(address), "hostname": .string(host),
+                "fqdn": .string("\(host).\(dnsDomain)"),
             ]
         }
     }

@@ -31,7 +31,9 @@ extension NetworkAPI {
     }
 
     private static func answer(_ id: String, _ project: String) -> HTTPResponse {
-        let view: JSONValue = ["id": .string(id), "tenant_id": .string(project), "project_id": .string(project)]
+        let view: JSONValue = [
+            "id": .string(id), "tenant_id": .string(project), "project_id": .string(project),
+        ]
         return .json(200, ["auto_allocated_topology": view])
     }
 }
@@ -75,14 +77,18 @@ extension NetworkWork {
             ])
         let router = try make(
             .router,
-            ["name": .string(Self.routerName), "external_gateway_info": ["network_id": .string(external.id)]])
+            [
+                "name": .string(Self.routerName),
+                "external_gateway_info": ["network_id": .string(external.id)],
+            ])
         _ = try addInterface(["subnet_id": .string(subnet.id)], to: router.id)
         return network.id
     }
 
     fileprivate func removeTopology(of project: String) throws {
         guard let network = try automaticNetwork(of: project) else {
-            throw NetworkFault(404, "HTTPNotFound", "Project \(project) has no automatically allocated topology.")
+            throw NetworkFault(
+                404, "HTTPNotFound", "Project \(project) has no automatically allocated topology.")
         }
         for router in try all(.router, "project_id = \(project) AND name = \(Self.routerName)") {
             for port in try interfaces(of: router.id) where port.text("network_id") == network.id {

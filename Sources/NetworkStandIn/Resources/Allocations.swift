@@ -7,7 +7,9 @@ struct FixedAddress: Hashable {
     var subnet: String
     var address: InternetAddress
 
-    var view: JSONValue { ["subnet_id": .string(subnet), "ip_address": .string(address.description)] }
+    var view: JSONValue {
+        ["subnet_id": .string(subnet), "ip_address": .string(address.description)]
+    }
     static func list(_ port: JSONObject, _ key: String = "fixed_ips") -> [FixedAddress] {
         port.items(key).compactMap { entry in
             guard let address = InternetAddress(entry["ip_address"]?.string ?? "") else { return nil }
@@ -43,7 +45,9 @@ extension NetworkWork {
                 let fixed = FixedAddress(subnet: subnet.id, address: address)
                 try checkFree(fixed, seeker)
                 chosen.append(fixed)
-            } else if let held = seeker.held.first(where: { $0.subnet == subnet.id && !chosen.contains($0) }) {
+            } else if let held = seeker.held.first(where: {
+                $0.subnet == subnet.id && !chosen.contains($0)
+            }) {
                 chosen.append(held)
             } else {
                 guard let free = try freeAddress(subnet, seeker.mac, besides: chosen) else {
@@ -55,10 +59,14 @@ extension NetworkWork {
         return chosen
     }
 
-    private func defaultAddresses(_ subnets: [JSONObject], _ seeker: AddressSeeker) throws -> [FixedAddress] {
+    private func defaultAddresses(_ subnets: [JSONObject], _ seeker: AddressSeeker) throws
+        -> [FixedAddress]
+    {
         var chosen: [FixedAddress] = []
         for version in [4, 6] {
-            let candidates = subnets.filter { $0["ip_version"]?.int == version && $0.items("service_types").isEmpty }
+            let candidates = subnets.filter {
+                $0["ip_version"]?.int == version && $0.items("service_types").isEmpty
+            }
             if candidates.isEmpty { continue }
             var free: FixedAddress?
             for subnet in candidates where free == nil { free = try freeAddress(subnet, seeker.mac) }
@@ -74,21 +82,27 @@ extension NetworkWork {
             "No more IP addresses available \(what == "network" ? "on network" : "for subnet") \(id).")
     }
 
-    private func subnet(_ id: String?, _ address: InternetAddress?, _ subnets: [JSONObject], _ network: String) throws
+    private func subnet(
+        _ id: String?, _ address: InternetAddress?, _ subnets: [JSONObject], _ network: String
+    ) throws
         -> JSONObject
     {
         if let id {
             guard let subnet = subnets.first(where: { $0.id == id }) else {
                 throw NetworkFault.invalidInput(
-                    "Failed to create port on network \(network), because fixed_ips included invalid subnet \(id)")
+                    "Failed to create port on network \(network), because fixed_ips included invalid subnet \(id)"
+                )
             }
             if let address, AddressBlock(subnet.text("cidr"))?.hosts.contains(address) != true {
                 throw NetworkFault(
-                    400, "InvalidIpForSubnet", "IP address \(address) is not a valid IP for the specified subnet.")
+                    400, "InvalidIpForSubnet",
+                    "IP address \(address) is not a valid IP for the specified subnet.")
             }
             return subnet
         }
-        guard let address else { throw NetworkFault.badRequest("IP allocation requires subnet_id or ip_address.") }
+        guard let address else {
+            throw NetworkFault.badRequest("IP allocation requires subnet_id or ip_address.")
+        }
         let fitting = subnets.first { AddressBlock($0.text("cidr"))?.hosts.contains(address) == true }
         guard let fitting else {
             throw NetworkFault(
@@ -112,10 +126,14 @@ extension NetworkWork {
 
     /// The first address of the subnet's pools that nobody has, or the one that follows from the hardware address
     /// where interfaces make their addresses themselves; `nil` when all are taken.
-    func freeAddress(_ subnet: JSONObject, _ mac: String, besides chosen: [FixedAddress] = []) throws -> FixedAddress? {
+    func freeAddress(_ subnet: JSONObject, _ mac: String, besides chosen: [FixedAddress] = []) throws
+        -> FixedAddress?
+    {
         let mode = subnet.text("ipv6_address_mode")
         if mode == "slaac" || mode == "dhcpv6-stateless" {
-            return AddressBlock(subnet.text("cidr"))?.stateless(mac).map { FixedAddress(subnet: subnet.id, address: $0) }
+            return AddressBlock(subnet.text("cidr"))?.stateless(mac).map {
+                FixedAddress(subnet: subnet.id, address: $0)
+            }
         }
         let reserved = Set(chosen.filter { $0.subnet == subnet.id }.map(\.address))
         for pool in try Self.pools(subnet) {
@@ -159,7 +177,9 @@ extension NetworkWork {
     }
 
     func isTaken(_ mac: String, _ network: String) throws -> Bool {
-        try connection.first("SELECT 1 FROM ports WHERE network_id = \(network) AND mac_address = \(mac)") { _ in true }
+        try connection.first(
+            "SELECT 1 FROM ports WHERE network_id = \(network) AND mac_address = \(mac)"
+        ) { _ in true }
             ?? false
     }
 
@@ -186,7 +206,8 @@ extension NetworkWork {
             return
         }
         try makeOwnPort(
-            network.id, project: network.projectID, owner: Owner.dhcp, device: "dhcp-\(network.id)", mac: mac,
+            network.id, project: network.projectID, owner: Owner.dhcp, device: "dhcp-\(network.id)",
+            mac: mac,
             addresses)
     }
 

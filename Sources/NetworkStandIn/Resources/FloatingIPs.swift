@@ -5,7 +5,8 @@ extension ResourceKind {
     static let floatingIP: ResourceKind = ResourceKind(
         path: "floatingips", collection: "floatingips", member: "floatingip",
         columns: [
-            Column("floating_network_id"), Column("port_id"), Column("router_id"), Column("floating_ip_address"),
+            Column("floating_network_id"), Column("port_id"), Column("router_id"),
+            Column("floating_ip_address"),
             Column("fixed_ip_address"),
         ],
         attributes: AttributeTable(
@@ -35,8 +36,12 @@ extension NetworkWork {
         try checkQuota("floatingip", attributes.projectID)
         var attributes = attributes
         var wish = JSONObject()
-        if let subnet = attributes.remove("subnet_id")?.string { wish.set("subnet_id", .string(subnet)) }
-        if let address = attributes.remove("floating_ip_address")?.string { wish.set("ip_address", .string(address)) }
+        if let subnet = attributes.remove("subnet_id")?.string {
+            wish.set("subnet_id", .string(subnet))
+        }
+        if let address = attributes.remove("floating_ip_address")?.string {
+            wish.set("ip_address", .string(address))
+        }
         var floating = stamped(attributes, project: attributes.projectID)
         let mac = try freshMAC(network.id)
         let mayChoose = caller.isAdmin || network.projectID == caller.projectID
@@ -51,12 +56,15 @@ extension NetworkWork {
         try makeOwnPort(
             network.id, project: "", owner: Owner.floatingIP, device: floating.id, mac: mac, [address])
         floating.set("floating_ip_address", .string(address.address.description))
-        try associate(&floating, port: attributes["port_id"]?.string, fixed: attributes["fixed_ip_address"]?.string)
+        try associate(
+            &floating, port: attributes["port_id"]?.string, fixed: attributes["fixed_ip_address"]?.string)
         try insert(.floatingIP, floating)
         return floating
     }
 
-    fileprivate func updateFloatingIP(_ floating: JSONObject, _ update: JSONObject) throws -> JSONObject {
+    fileprivate func updateFloatingIP(_ floating: JSONObject, _ update: JSONObject) throws
+        -> JSONObject
+    {
         var floating = floating
         if update["port_id"] != nil || update["fixed_ip_address"] != nil {
             let port = update["port_id"].map(\.string) ?? floating["port_id"]?.string
@@ -87,7 +95,8 @@ extension NetworkWork {
         guard let id else {
             guard fixed == nil else {
                 throw NetworkFault(
-                    400, "BadRequest", "Bad floatingip request: fixed_ip_address cannot be specified without a port_id.")
+                    400, "BadRequest",
+                    "Bad floatingip request: fixed_ip_address cannot be specified without a port_id.")
             }
             for key in ["port_id", "fixed_ip_address", "router_id"] { floating.set(key, .null) }
             floating.set("status", "DOWN")
@@ -95,9 +104,12 @@ extension NetworkWork {
         }
         let port = try owned(.port, id, for: "update_floatingip")
         let addresses = FixedAddress.list(port).filter { $0.address.version == 4 }
-        guard let chosen = fixed.map({ text in addresses.first { $0.address.description == text } }) ?? addresses.first
+        guard
+            let chosen = fixed.map({ text in addresses.first { $0.address.description == text } })
+                ?? addresses.first
         else {
-            let reason = fixed.map { "Port \(id) does not have fixed ip \($0)." }
+            let reason =
+                fixed.map { "Port \(id) does not have fixed ip \($0)." }
                 ?? "Cannot add floating IP to port \(id) that has no fixed IPv4 addresses."
             throw NetworkFault(400, "BadRequest", "Bad floatingip request: \(reason)")
         }
@@ -157,7 +169,10 @@ extension NetworkWork {
             var floating = floating
             var details = JSONValue.null
             if let id = floating["port_id"]?.string, let port = try find(.port, id) {
-                let keys = ["name", "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner"]
+                let keys = [
+                    "name", "network_id", "mac_address", "admin_state_up", "status", "device_id",
+                    "device_owner",
+                ]
                 details = .object(JSONObject(keys.map { ($0, port[$0] ?? .null) }))
             }
             floating.set("port_details", details)

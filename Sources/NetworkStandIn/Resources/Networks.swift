@@ -13,16 +13,21 @@ extension ResourceKind {
                 Attribute("mtu", .always, Values.int(68...65_535)),
                 Attribute("port_security_enabled", .always, initial: true, Values.bool),
                 Attribute("dns_domain", .always, initial: "", Values.textOrNull(max: 255)),
-                Attribute("availability_zone_hints", .atCreation, initial: [], Values.list(Values.text(max: 255))),
                 Attribute(
-                    "provider:network_type", .atCreation, initial: nil, privileged: true, hidden: true, Values.nothing),
+                    "availability_zone_hints", .atCreation, initial: [], Values.list(Values.text(max: 255))),
+                Attribute(
+                    "provider:network_type", .atCreation, initial: nil, privileged: true, hidden: true,
+                    Values.nothing),
                 Attribute(
                     "provider:physical_network", .atCreation, initial: nil, privileged: true, hidden: true,
                     Values.nothing),
                 Attribute(
                     "provider:segmentation_id", .atCreation, initial: nil, privileged: true, hidden: true,
                     Values.nothing),
-            ] + readOnly(["status", "subnets", "availability_zones", "ipv4_address_scope", "ipv6_address_scope"])),
+            ]
+                + readOnly([
+                    "status", "subnets", "availability_zones", "ipv4_address_scope", "ipv6_address_scope",
+                ])),
         missing: { NetworkFault(404, "NetworkNotFound", "Network \($0) could not be found.") },
         alsoVisible: { _ in "shared = 1 OR external = 1" },
         create: { try $0.createNetwork($1) }, update: { try $0.updateNetwork($1, $2) },
@@ -53,7 +58,9 @@ extension NetworkWork {
         network.set("availability_zones", [.string(options.availabilityZone)])
         network.set("ipv4_address_scope", .null)
         network.set("ipv6_address_scope", .null)
-        for name in ["network_type", "physical_network", "segmentation_id"] { network.set("provider:\(name)", .null) }
+        for name in ["network_type", "physical_network", "segmentation_id"] {
+            network.set("provider:\(name)", .null)
+        }
         try checkDefault(network)
         try insert(.network, network)
         if !project.isEmpty { _ = try defaultGroup(of: project) }
@@ -99,10 +106,13 @@ extension NetworkWork {
         guard network.flag("router:external") else {
             throw NetworkFault.invalidInput("only external networks can be the default")
         }
-        let others = try all(.network, "external = 1 AND id <> \(network.id)").filter { $0.flag("is_default") }
+        let others = try all(.network, "external = 1 AND id <> \(network.id)").filter {
+            $0.flag("is_default")
+        }
         guard let other = others.first else { return }
         throw NetworkFault(
-            409, "DefaultExternalNetworkExists", "A default external network already exists: \(other.id).")
+            409, "DefaultExternalNetworkExists", "A default external network already exists: \(other.id)."
+        )
     }
 
     func deleteNetwork(_ network: JSONObject) throws {

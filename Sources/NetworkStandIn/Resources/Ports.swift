@@ -5,7 +5,8 @@ extension ResourceKind {
     static let port: ResourceKind = ResourceKind(
         path: "ports", collection: "ports", member: "port",
         columns: [
-            Column("name"), Column("network_id"), Column("mac_address"), Column("device_id"), Column("device_owner"),
+            Column("name"), Column("network_id"), Column("mac_address"), Column("device_id"),
+            Column("device_owner"),
             Column("host", "binding:host_id"),
         ],
         attributes: AttributeTable(
@@ -22,12 +23,14 @@ extension ResourceKind {
                 Attribute(
                     "allowed_address_pairs", .always, initial: [],
                     Values.list(
-                        Values.object(["ip_address": pairAddress, "mac_address": Values.mac], required: ["ip_address"]))),
+                        Values.object(
+                            ["ip_address": pairAddress, "mac_address": Values.mac], required: ["ip_address"]))),
                 Attribute("binding:vnic_type", .always, initial: "normal", Values.choice(vnicTypes)),
                 Attribute(
                     "binding:host_id", .always, initial: "", privileged: true, hidden: true,
                     Values.textOrNull(max: 255)),
-                Attribute("binding:profile", .always, initial: [:], privileged: true, hidden: true) { value in
+                Attribute("binding:profile", .always, initial: [:], privileged: true, hidden: true) {
+                    value in
                     if value.isNull { return [:] }
                     guard value.object != nil else {
                         throw BadValue("'\(Values.plain(value))' is not a dictionary")
@@ -64,7 +67,9 @@ extension ResourceKind {
         return .string(text.contains("/") ? block.description : block.first.description)
     }
 
-    private static let optionValue: Attribute.Check = { $0.isNull ? $0 : try Values.text(max: 255)($0) }
+    private static let optionValue: Attribute.Check = {
+        $0.isNull ? $0 : try Values.text(max: 255)($0)
+    }
 
     /// Labels of letters, digits and hyphens (RFC 1035), in all 255 characters at most.
     static let dnsName: Attribute.Check = { value in
@@ -72,10 +77,12 @@ extension ResourceKind {
         let text = try Values.text(max: 255)(value).string ?? ""
         let labels = (text.hasSuffix(".") ? text.dropLast() : Substring(text)).split(
             separator: ".", omittingEmptySubsequences: false)
-        let isValid = text.isEmpty || labels.allSatisfy { label in
-            (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
-                && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
-        }
+        let isValid =
+            text.isEmpty
+            || labels.allSatisfy { label in
+                (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                    && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+            }
         guard isValid else { throw BadValue("'\(text)' not a valid PQDN or FQDN") }
         return .string(text.lowercased())
     }
@@ -108,7 +115,8 @@ extension NetworkWork {
             port.set("port_security_enabled", .bool(network["port_security_enabled"]?.bool ?? true))
         }
         if port["security_groups"] == nil {
-            let isFiltered = port.flag("port_security_enabled") && !Owner.own.contains(port.text("device_owner"))
+            let isFiltered =
+                port.flag("port_security_enabled") && !Owner.own.contains(port.text("device_owner"))
             port.set("security_groups", isFiltered ? [.string(try defaultGroup(of: project))] : [])
         }
         try checkFilters(port)
@@ -128,7 +136,9 @@ extension NetworkWork {
     }
 
     /// What on another project's network only its owner may say.
-    private func checkLiberties(_ attributes: JSONObject, on network: JSONObject, for operation: String) throws {
+    private func checkLiberties(
+        _ attributes: JSONObject, on network: JSONObject, for operation: String
+    ) throws {
         guard !mayChoose(on: network) else { return }
         let reserved = ["mac_address", "port_security_enabled", "allowed_address_pairs"]
         if let name = reserved.first(where: { attributes[$0] != nil && attributes[$0] != [] }) {
@@ -159,7 +169,8 @@ extension NetworkWork {
         guard !groups.isEmpty else { return }
         let isFree = ResourceKind.port.hasRights(caller)
         let known = Set(
-            try connection.map("SELECT id, project_id FROM security_groups WHERE id IN \(list: groups)") { row in
+            try connection.map("SELECT id, project_id FROM security_groups WHERE id IN \(list: groups)") {
+                row in
                 (try row.string(0), try row.string(1))
             }.filter { isFree || $0.1 == caller.projectID }.map(\.0))
         if let stranger = groups.first(where: { !known.contains($0) }) {
@@ -170,7 +181,8 @@ extension NetworkWork {
     private func joinGroups(_ port: JSONObject) throws {
         try connection.execute("DELETE FROM port_groups WHERE port_id = \(port.id)")
         for group in port.texts("security_groups") {
-            try connection.execute("INSERT INTO port_groups (port_id, group_id) VALUES (\(port.id), \(group))")
+            try connection.execute(
+                "INSERT INTO port_groups (port_id, group_id) VALUES (\(port.id), \(group))")
         }
     }
 
@@ -198,12 +210,15 @@ extension NetworkWork {
         let network = try existing(.network, old.text("network_id"))
         try checkLiberties(update, on: network, for: "update_port")
         if let mac = update["mac_address"]?.string, mac != old.text("mac_address") {
-            guard ResourceKind.port.hasRights(caller) else { throw NetworkFault.forbidden("update_port:mac_address") }
+            guard ResourceKind.port.hasRights(caller) else {
+                throw NetworkFault.forbidden("update_port:mac_address")
+            }
             guard old.text("binding:host_id").isEmpty else {
                 throw NetworkFault(
                     409, "PortBound",
                     "Unable to complete operation on port \(old.id), port is already bound, port type: "
-                        + "\(old.text("binding:vif_type")), old_mac \(old.text("mac_address")), new_mac \(mac).")
+                        + "\(old.text("binding:vif_type")), old_mac \(old.text("mac_address")), new_mac \(mac)."
+                )
             }
             guard try !isTaken(mac, network.id) else { throw Self.macInUse(mac, network.id) }
         }

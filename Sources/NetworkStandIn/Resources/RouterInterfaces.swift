@@ -25,7 +25,8 @@ extension NetworkWork {
     private static func interfaceView(_ router: JSONObject, _ port: JSONObject) -> JSONObject {
         let subnets = FixedAddress.list(port).map(\.subnet)
         return [
-            "id": .string(router.id), "tenant_id": .string(router.projectID), "project_id": .string(router.projectID),
+            "id": .string(router.id), "tenant_id": .string(router.projectID),
+            "project_id": .string(router.projectID),
             "port_id": .string(port.id), "network_id": port["network_id"] ?? .null,
             "subnet_id": JSONValue(subnets.first), "subnet_ids": JSONValue(subnets),
         ]
@@ -60,7 +61,9 @@ extension NetworkWork {
                     + "an attached device \(port.text("device_id")).")
         }
         let addresses = FixedAddress.list(port)
-        guard !addresses.isEmpty else { throw Self.badRouter("Router port must have at least one fixed IP.") }
+        guard !addresses.isEmpty else {
+            throw Self.badRouter("Router port must have at least one fixed IP.")
+        }
         for fixed in addresses { try checkOverlap(try existing(.subnet, fixed.subnet), router) }
         port.set("device_id", .string(router.id))
         port.set("device_owner", .string(Owner.routerInterface))
@@ -101,7 +104,8 @@ extension NetworkWork {
         guard let port else {
             if let portID {
                 throw NetworkFault(
-                    404, "RouterInterfaceNotFound", "Router \(id) does not have an interface with id \(portID)")
+                    404, "RouterInterfaceNotFound",
+                    "Router \(id) does not have an interface with id \(portID)")
             }
             throw NetworkFault(
                 404, "RouterInterfaceNotFoundForSubnet",

@@ -8,12 +8,14 @@ extension ResourceKind {
             common + [
                 Attribute("external_gateway_info", .always, initial: .null) { value in
                     if value.isNull || value == [:] { return .null }
-                    let addresses = Values.list(Values.object(["subnet_id": Values.id, "ip_address": Values.address]))
+                    let addresses = Values.list(
+                        Values.object(["subnet_id": Values.id, "ip_address": Values.address]))
                     return try Values.object(
                         ["network_id": Values.id, "enable_snat": Values.bool, "external_fixed_ips": addresses],
                         required: ["network_id"])(value)
                 },
-                Attribute("availability_zone_hints", .atCreation, initial: [], Values.list(Values.text(max: 255))),
+                Attribute(
+                    "availability_zone_hints", .atCreation, initial: [], Values.list(Values.text(max: 255))),
                 Attribute("distributed", .atCreation, initial: false, privileged: true, hidden: true, no),
                 Attribute("ha", .atCreation, initial: false, privileged: true, hidden: true, no),
                 Attribute("routes", .always, initial: []) { value in
@@ -79,7 +81,8 @@ extension NetworkWork {
             changedEverything()
             return
         }
-        for privileged in ["enable_snat", "external_fixed_ips"] where wish[privileged] != nil && !caller.isAdmin {
+        for privileged in ["enable_snat", "external_fixed_ips"]
+        where wish[privileged] != nil && !caller.isAdmin {
             let same = router["external_gateway_info"]?[privileged] == wish[privileged]
             let isDefault = privileged == "enable_snat" && wish[privileged] == true
             guard same || isDefault else {
@@ -97,12 +100,14 @@ extension NetworkWork {
             try erasePort(known)
             port = nil
         }
-        let addresses = try placeGateway(port, wish["external_fixed_ips"]?.array, on: external, of: router)
+        let addresses = try placeGateway(
+            port, wish["external_fixed_ips"]?.array, on: external, of: router)
         router.set(
             "external_gateway_info",
             [
                 "network_id": .string(network), "external_fixed_ips": .array(addresses.map(\.view)),
-                "enable_snat": wish["enable_snat"] ?? router["external_gateway_info"]?["enable_snat"] ?? true,
+                "enable_snat": wish["enable_snat"] ?? router["external_gateway_info"]?["enable_snat"]
+                    ?? true,
             ])
         changedEverything()
     }
@@ -118,7 +123,8 @@ extension NetworkWork {
         let addresses = try chooseAddresses(wish, for: seeker)
         guard !addresses.isEmpty else {
             throw NetworkFault(
-                400, "BadRequest", "Bad router request: No IPs assigned to the gateway port for router "
+                400, "BadRequest",
+                "Bad router request: No IPs assigned to the gateway port for router "
                     + "\(router.id) on network \(external.id).")
         }
         if var known {
@@ -127,7 +133,9 @@ extension NetworkWork {
             try save(.port, known)
         } else {
             // Without a project, as it is not the tenant's.
-            try makeOwnPort(external.id, project: "", owner: Owner.routerGateway, device: router.id, mac: mac, addresses)
+            try makeOwnPort(
+                external.id, project: "", owner: Owner.routerGateway, device: router.id, mac: mac, addresses
+            )
         }
         return addresses
     }

@@ -30,19 +30,26 @@ extension ResourceKind {
                 Attribute("remote_address_group_id", .atCreation, initial: .null, Values.nothing),
                 Attribute("description", .always, initial: "", Values.textOrNull(max: 255)),
             ] + stamps),
-        missing: { NetworkFault(404, "SecurityGroupRuleNotFound", "Security group rule \($0) does not exist") },
+        missing: {
+            NetworkFault(404, "SecurityGroupRuleNotFound", "Security group rule \($0) does not exist")
+        },
         create: { try $0.createRule($1) }, update: { try $0.updateRule($1, $2) },
         delete: { try $0.deleteRule($1) })
 
-    private static let portNumber: Attribute.Check = { $0.isNull || $0 == "" ? .null : try Values.int(0...65_535)($0) }
+    private static let portNumber: Attribute.Check = {
+        $0.isNull || $0 == "" ? .null : try Values.int(0...65_535)($0)
+    }
 }
 
 /// The protocols of rules: names and their numbers.
 enum RuleProtocol {
     static let numbers: [String: Int] = [
-        "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58, "igmp": 2,
-        "ip": 0, "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60,
-        "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136,
+        "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58,
+        "igmp": 2,
+        "ip": 0, "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59,
+        "ipv6-opts": 60,
+        "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17,
+        "udplite": 136,
         "vrrp": 112,
     ]
     static let withPorts: Set<Int> = [6, 17, 33, 132, 136]
@@ -54,7 +61,8 @@ enum RuleProtocol {
         let text = value.int.map(String.init) ?? value.string?.lowercased() ?? ""
         if let number = Int(text), (0...255).contains(number) { return .string(String(number)) }
         guard numbers[text] != nil else {
-            throw BadValue("'\(Values.plain(value))' is neither a protocol's name nor a number from 0 to 255")
+            throw BadValue(
+                "'\(Values.plain(value))' is neither a protocol's name nor a number from 0 to 255")
         }
         return .string(text == "icmpv6" ? "ipv6-icmp" : text)
     }
@@ -69,13 +77,16 @@ extension NetworkWork {
         let rule = stamped(attributes, project: group.projectID)
         try checkProtocol(rule)
         try checkRemote(rule)
-        let essence = ["direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix",
-            "remote_group_id"]
+        let essence = [
+            "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix",
+            "remote_group_id",
+        ]
         func facts(_ rule: JSONObject) -> [JSONValue] {
             essence.map { key in
                 let value = rule[key] ?? .null
                 switch (key, value) {
-                case ("protocol", .string(let text)): return RuleProtocol.number(text).map { JSONValue($0) } ?? value
+                case ("protocol", .string(let text)):
+                    return RuleProtocol.number(text).map { JSONValue($0) } ?? value
                 // A remote that is everybody is no remote.
                 case ("remote_ip_prefix", "0.0.0.0/0"), ("remote_ip_prefix", "::/0"): return .null
                 default: return value
@@ -83,9 +94,12 @@ extension NetworkWork {
             }
         }
         let wanted = facts(rule)
-        if let same = try all(.securityGroupRule, "security_group_id = \(group.id)").first(where: { facts($0) == wanted }) {
+        if let same = try all(.securityGroupRule, "security_group_id = \(group.id)").first(where: {
+            facts($0) == wanted
+        }) {
             throw NetworkFault(
-                409, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is \(same.id).")
+                409, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is \(same.id)."
+            )
         }
         try insert(.securityGroupRule, rule)
         changedEverything()
@@ -127,7 +141,9 @@ extension NetworkWork {
                     "For TCP/UDP protocols, port_range_min must be <= port_range_max")
             }
         } else if RuleProtocol.controlMessages.contains(number) {
-            for (value, field, attribute) in [(low, "type", "port_range_min"), (high, "code", "port_range_max")] {
+            for (value, field, attribute) in [
+                (low, "type", "port_range_min"), (high, "code", "port_range_max"),
+            ] {
                 if let value, value > 255 {
                     throw NetworkFault(
                         400, "SecurityGroupInvalidIcmpValue",
@@ -137,12 +153,14 @@ extension NetworkWork {
             if low == nil, let high {
                 throw NetworkFault(
                     400, "SecurityGroupMissingIcmpType",
-                    "ICMP code (port-range-max) \(high) is provided but ICMP type (port-range-min) is missing.")
+                    "ICMP code (port-range-max) \(high) is provided but ICMP type (port-range-min) is missing."
+                )
             }
         } else if low != nil || high != nil {
             throw NetworkFault(
                 400, "SecurityGroupInvalidProtocolForPort",
-                "Invalid protocol \(name) for port range, only supported for TCP, UDP, UDPLITE, SCTP and DCCP.")
+                "Invalid protocol \(name) for port range, only supported for TCP, UDP, UDPLITE, SCTP and DCCP."
+            )
         }
     }
 
@@ -151,7 +169,8 @@ extension NetworkWork {
         if let block = AddressBlock(rule.text("remote_ip_prefix")) {
             guard group.isEmpty else {
                 throw NetworkFault(
-                    400, "SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix or remote_group_id may be "
+                    400, "SecurityGroupMultipleRemoteEntites",
+                    "Only one of remote_ip_prefix or remote_group_id may be "
                         + "provided.")
             }
             guard block.version == (rule.text("ethertype") == "IPv4" ? 4 : 6) else {

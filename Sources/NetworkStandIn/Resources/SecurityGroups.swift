@@ -3,7 +3,8 @@ import WireJSON
 
 extension ResourceKind {
     static let securityGroup: ResourceKind = ResourceKind(
-        path: "security-groups", collection: "security_groups", member: "security_group", columns: [Column("name")],
+        path: "security-groups", collection: "security_groups", member: "security_group",
+        columns: [Column("name")],
         attributes: AttributeTable(
             [
                 Attribute("name", .always, initial: "", Values.textOrNull(max: 255)),
@@ -25,7 +26,8 @@ extension NetworkWork {
         let project = attributes.projectID
         _ = try defaultGroup(of: project)
         guard attributes.text("name") != "default" else {
-            throw NetworkFault(409, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
+            throw NetworkFault(
+                409, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
         }
         try checkQuota("security_group", project)
         return try insertGroup(attributes, project: project)
@@ -39,12 +41,17 @@ extension NetworkWork {
         return group
     }
 
-    private func insertRule(_ group: JSONObject, _ direction: String, _ type: String, remoteGroup: String? = nil) throws {
+    private func insertRule(
+        _ group: JSONObject, _ direction: String, _ type: String, remoteGroup: String? = nil
+    ) throws {
         let rule = stamped(
             [
-                "security_group_id": .string(group.id), "direction": .string(direction), "ethertype": .string(type),
-                "protocol": .null, "port_range_min": .null, "port_range_max": .null, "remote_ip_prefix": .null,
-                "remote_group_id": JSONValue(remoteGroup), "remote_address_group_id": .null, "description": "",
+                "security_group_id": .string(group.id), "direction": .string(direction),
+                "ethertype": .string(type),
+                "protocol": .null, "port_range_min": .null, "port_range_max": .null,
+                "remote_ip_prefix": .null,
+                "remote_group_id": JSONValue(remoteGroup), "remote_address_group_id": .null,
+                "description": "",
             ], project: group.projectID)
         try insert(.securityGroupRule, rule)
     }
@@ -53,14 +60,18 @@ extension NetworkWork {
     func defaultGroup(of project: String) throws -> String {
         if let known = try knownDefaultGroup(of: project) { return known }
         let group = try insertGroup(
-            ["name": "default", "description": "Default security group", "stateful": true], project: project)
+            ["name": "default", "description": "Default security group", "stateful": true],
+            project: project)
         for type in ["IPv4", "IPv6"] { try insertRule(group, "ingress", type, remoteGroup: group.id) }
-        try connection.execute("INSERT INTO default_groups (project_id, group_id) VALUES (\(project), \(group.id))")
+        try connection.execute(
+            "INSERT INTO default_groups (project_id, group_id) VALUES (\(project), \(group.id))")
         return group.id
     }
 
     func knownDefaultGroup(of project: String) throws -> String? {
-        try connection.first("SELECT group_id FROM default_groups WHERE project_id = \(project)") { try $0.string(0) }
+        try connection.first("SELECT group_id FROM default_groups WHERE project_id = \(project)") {
+            try $0.string(0)
+        }
     }
 
     private func isDefault(_ group: JSONObject) throws -> Bool {
@@ -74,7 +85,8 @@ extension NetworkWork {
                     409, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
             }
             guard name != "default" else {
-                throw NetworkFault(409, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
+                throw NetworkFault(
+                    409, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
             }
         }
         var group = group
@@ -84,17 +96,21 @@ extension NetworkWork {
     }
 
     fileprivate func deleteGroup(_ group: JSONObject) throws {
-        let used = try connection.first("SELECT 1 FROM port_groups WHERE group_id = \(group.id)") { _ in true }
+        let used = try connection.first("SELECT 1 FROM port_groups WHERE group_id = \(group.id)") { _ in
+            true
+        }
         guard used == nil else {
             throw NetworkFault(409, "SecurityGroupInUse", "Security Group \(group.id) in use.")
         }
         let isDefault = try isDefault(group)
         guard !isDefault || caller.isAdmin else {
             throw NetworkFault(
-                409, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
+                409, "SecurityGroupCannotRemoveDefault",
+                "Insufficient rights for removing default security group.")
         }
         try connection.execute(
-            "DELETE FROM security_group_rules WHERE security_group_id = \(group.id) OR remote_group_id = \(group.id)")
+            "DELETE FROM security_group_rules WHERE security_group_id = \(group.id) OR remote_group_id = \(group.id)"
+        )
         try connection.execute("DELETE FROM default_groups WHERE group_id = \(group.id)")
         try remove(.securityGroup, group.id)
         changedEverything()

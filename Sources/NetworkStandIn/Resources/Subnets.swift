@@ -3,7 +3,8 @@ import WireJSON
 
 extension ResourceKind {
     static let subnet: ResourceKind = ResourceKind(
-        path: "subnets", collection: "subnets", member: "subnet", columns: [Column("name"), Column("network_id")],
+        path: "subnets", collection: "subnets", member: "subnet",
+        columns: [Column("name"), Column("network_id")],
         attributes: AttributeTable(
             common.filter { $0.name != "admin_state_up" } + [
                 Attribute("network_id", .atCreation, required: true, Values.id),
@@ -35,7 +36,8 @@ extension ResourceKind {
                     "host_routes", .always, initial: [],
                     Values.list(
                         Values.object(
-                            ["destination": block, "nexthop": Values.address], required: ["destination", "nexthop"]))),
+                            ["destination": block, "nexthop": Values.address],
+                            required: ["destination", "nexthop"]))),
                 Attribute("ipv6_ra_mode", .atCreation, initial: .null, mode),
                 Attribute("ipv6_address_mode", .atCreation, initial: .null, mode),
                 Attribute("subnetpool_id", .atCreation, initial: .null, Values.nothing),
@@ -56,7 +58,8 @@ extension ResourceKind {
     }
 
     private static let mode: Attribute.Check = { value in
-        value.isNull ? value : try Values.choice(["slaac", "dhcpv6-stateful", "dhcpv6-stateless"])(value)
+        value.isNull
+            ? value : try Values.choice(["slaac", "dhcpv6-stateful", "dhcpv6-stateless"])(value)
     }
 }
 
@@ -77,7 +80,8 @@ extension NetworkWork {
         for other in try subnets(of: network.id) {
             guard let known = AddressBlock(other.text("cidr")), known.overlaps(block) else { continue }
             throw NetworkFault.invalidInput(
-                "Requested subnet with cidr: \(block) for network: \(network.id) overlaps with another subnet")
+                "Requested subnet with cidr: \(block) for network: \(network.id) overlaps with another subnet"
+            )
         }
         var subnet = stamped(attributes, project: attributes.projectID)
         subnet.remove("use_default_subnetpool")
@@ -97,7 +101,9 @@ extension NetworkWork {
     }
 
     private func checkModes(_ subnet: JSONObject) throws {
-        let modes = [subnet.text("ipv6_ra_mode"), subnet.text("ipv6_address_mode")].filter { !$0.isEmpty }
+        let modes = [subnet.text("ipv6_ra_mode"), subnet.text("ipv6_address_mode")].filter {
+            !$0.isEmpty
+        }
         guard subnet["ip_version"]?.int == 4 || !subnet.flag("enable_dhcp") else {
             guard Set(modes).count <= 1 else {
                 throw NetworkFault.invalidInput(
@@ -108,7 +114,8 @@ extension NetworkWork {
         }
         guard modes.isEmpty else {
             throw NetworkFault.invalidInput(
-                "ipv6_ra_mode or ipv6_address_mode cannot be set when ip_version is 4 or enable_dhcp is False")
+                "ipv6_ra_mode or ipv6_address_mode cannot be set when ip_version is 4 or enable_dhcp is False"
+            )
         }
     }
 
@@ -126,7 +133,8 @@ extension NetworkWork {
             return
         }
         let pools = try Self.pools(subnet).sorted { $0.lowerBound < $1.lowerBound }
-        for pool in pools where !block.hosts.contains(pool.lowerBound) || !block.hosts.contains(pool.upperBound) {
+        for pool in pools
+        where !block.hosts.contains(pool.lowerBound) || !block.hosts.contains(pool.upperBound) {
             throw NetworkFault(
                 400, "OutOfBoundsAllocationPool",
                 "The allocation pool \(Self.text(pool)) spans beyond the subnet cidr \(block).")
@@ -134,7 +142,8 @@ extension NetworkWork {
         for (first, second) in zip(pools, pools.dropFirst()) where first.overlaps(second) {
             throw NetworkFault(
                 409, "OverlappingAllocationPools",
-                "Found overlapping allocation pools: \(Self.text(first)) \(Self.text(second)) for subnet \(block).")
+                "Found overlapping allocation pools: \(Self.text(first)) \(Self.text(second)) for subnet \(block)."
+            )
         }
         guard let gateway, let pool = pools.first(where: { $0.contains(gateway) }) else { return }
         throw NetworkFault(
@@ -142,7 +151,9 @@ extension NetworkWork {
             "Gateway ip \(gateway) conflicts with allocation pool \(Self.text(pool)).")
     }
 
-    private static func ranges(_ hosts: ClosedRange<InternetAddress>, without gateway: InternetAddress?)
+    private static func ranges(
+        _ hosts: ClosedRange<InternetAddress>, without gateway: InternetAddress?
+    )
         -> [ClosedRange<InternetAddress>]
     {
         guard let gateway, hosts.contains(gateway) else { return [hosts] }
@@ -164,9 +175,11 @@ extension NetworkWork {
     static func pools(_ subnet: JSONObject) throws -> [ClosedRange<InternetAddress>] {
         try subnet.items("allocation_pools").map { pool in
             guard let start = InternetAddress(pool["start"]?.string ?? ""),
-                let end = InternetAddress(pool["end"]?.string ?? ""), start.version == end.version, start <= end
+                let end = InternetAddress(pool["end"]?.string ?? ""), start.version == end.version,
+                start <= end
             else {
-                throw NetworkFault(400, "InvalidAllocationPool", "The allocation pool \(pool.text) is not valid.")
+                throw NetworkFault(
+                    400, "InvalidAllocationPool", "The allocation pool \(pool.text) is not valid.")
             }
             return start...end
         }
@@ -174,27 +187,34 @@ extension NetworkWork {
 
     fileprivate func updateSubnet(_ subnet: JSONObject, _ update: JSONObject) throws -> JSONObject {
         var subnet = subnet
-        if let gateway = update["gateway_ip"], gateway != subnet["gateway_ip"], !subnet.text("gateway_ip").isEmpty {
+        if let wish = update["gateway_ip"], wish != subnet["gateway_ip"],
+            let gateway = InternetAddress(subnet.text("gateway_ip"))
+        {
             let used = try connection.first(
                 """
                 SELECT a.port_id FROM allocations a JOIN ports p ON p.id = a.port_id
-                WHERE a.subnet_id = \(subnet.id) AND a.address = \(InternetAddress(subnet.text("gateway_ip"))?.key ?? [])
+                WHERE a.subnet_id = \(subnet.id) AND a.address = \(gateway.key)
                     AND p.device_owner = \(Owner.routerInterface)
                 """
             ) { try $0.string(0) }
             if let used {
                 throw NetworkFault(
                     409, "GatewayIpInUse",
-                    "Current gateway ip \(subnet.text("gateway_ip")) already in use by port \(used). Unable to update.")
+                    "Current gateway ip \(subnet.text("gateway_ip")) already in use by port \(used). Unable to update."
+                )
             }
         }
         subnet.merge(update)
-        guard let block = AddressBlock(subnet.text("cidr")) else { throw NetworkFault.invalidInput("no cidr") }
+        guard let block = AddressBlock(subnet.text("cidr")) else {
+            throw NetworkFault.invalidInput("no cidr")
+        }
         if update["gateway_ip"] != nil || update["allocation_pools"] != nil {
             try settlePools(&subnet, block, given: true)
         }
         subnet = try save(.subnet, subnet)
-        if update["enable_dhcp"] != nil { try refreshDHCPPort(try existing(.network, subnet.text("network_id"))) }
+        if update["enable_dhcp"] != nil {
+            try refreshDHCPPort(try existing(.network, subnet.text("network_id")))
+        }
         changed(network: subnet.text("network_id"))
         return subnet
     }
@@ -220,5 +240,7 @@ extension NetworkWork {
         changed(network: network.id)
     }
 
-    func subnets(of network: String) throws -> [JSONObject] { try all(.subnet, "network_id = \(network)") }
+    func subnets(of network: String) throws -> [JSONObject] {
+        try all(.subnet, "network_id = \(network)")
+    }
 }

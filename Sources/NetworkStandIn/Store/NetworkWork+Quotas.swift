@@ -9,7 +9,9 @@ extension NetworkWork {
     }
 
     func ownLimits(_ project: String) throws -> [String: Int] {
-        let rows = try connection.map("SELECT resource, upper_limit FROM quotas WHERE project_id = \(project)") {
+        let rows = try connection.map(
+            "SELECT resource, upper_limit FROM quotas WHERE project_id = \(project)"
+        ) {
             (try $0.string(0), try $0.int(1))
         }
         return Dictionary(rows) { first, _ in first }
@@ -27,7 +29,8 @@ extension NetworkWork {
         let own = try connection.first(
             "SELECT upper_limit FROM quotas WHERE project_id = \(project) AND resource = \(resource)"
         ) { try $0.int(0) }
-        guard let limit = own ?? options.quotas.first(where: { $0.name == resource })?.limit, limit >= 0 else { return }
+        guard let limit = own ?? options.quotas.first(where: { $0.name == resource })?.limit, limit >= 0
+        else { return }
         guard try used(resource, by: project) + count <= limit else {
             throw NetworkFault(409, "OverQuota", "Quota exceeded for resources: ['\(resource)'].")
         }
@@ -35,9 +38,11 @@ extension NetworkWork {
 
     func setLimits(_ limits: [(String, Int)], of project: String) throws {
         for (resource, limit) in limits {
-            try connection.execute("DELETE FROM quotas WHERE project_id = \(project) AND resource = \(resource)")
             try connection.execute(
-                "INSERT INTO quotas (project_id, resource, upper_limit) VALUES (\(project), \(resource), \(limit))")
+                "DELETE FROM quotas WHERE project_id = \(project) AND resource = \(resource)")
+            try connection.execute(
+                "INSERT INTO quotas (project_id, resource, upper_limit) VALUES (\(project), \(resource), \(limit))"
+            )
         }
     }
 }

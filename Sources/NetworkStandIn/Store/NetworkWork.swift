@@ -48,7 +48,8 @@ final class NetworkWork {
     }
 
     func find(_ kind: ResourceKind, _ id: String) throws -> JSONObject? {
-        try connection.first("SELECT document FROM \(ident: kind.collection) WHERE id = \(id)", Self.parse)
+        try connection.first(
+            "SELECT document FROM \(ident: kind.collection) WHERE id = \(id)", Self.parse)
     }
 
     /// A resource that must exist, whoever may see it.
@@ -85,10 +86,13 @@ final class NetworkWork {
     }
 
     /// What every new resource has.
-    func stamped(_ attributes: JSONObject, project: String, id: String = UUIDValue.random().description) -> JSONObject {
+    func stamped(
+        _ attributes: JSONObject, project: String, id: String = UUIDValue.random().description
+    ) -> JSONObject {
         var document: JSONObject = [
             "id": .string(id), "project_id": .string(project), "tenant_id": .string(project),
-            "created_at": .string(now.iso8601), "updated_at": .string(now.iso8601), "revision_number": 1, "tags": [],
+            "created_at": .string(now.iso8601), "updated_at": .string(now.iso8601), "revision_number": 1,
+            "tags": [],
         ]
         document.merge(attributes)
         return document
@@ -114,7 +118,8 @@ final class NetworkWork {
         }
         assignments.append("document = \(JSONValue.object(document).serialized())")
         try connection.execute(
-            "UPDATE \(ident: kind.collection) SET \(assignments.joined(separator: ", ")) WHERE id = \(document.id)")
+            "UPDATE \(ident: kind.collection) SET \(assignments.joined(separator: ", ")) WHERE id = \(document.id)"
+        )
         return document
     }
 

@@ -7,7 +7,9 @@ struct ResourceKind: Sendable {
     struct Column: Sendable {
         let name: String
         let attribute: String
-        init(_ name: String, _ attribute: String? = nil) { (self.name, self.attribute) = (name, attribute ?? name) }
+        init(_ name: String, _ attribute: String? = nil) {
+            (self.name, self.attribute) = (name, attribute ?? name)
+        }
     }
 
     /// `security-groups`
@@ -35,7 +37,9 @@ struct ResourceKind: Sendable {
         .network, .subnet, .port, .router, .floatingIP, .securityGroup, .securityGroupRule,
     ]
 
-    func hasRights(_ caller: Caller) -> Bool { caller.isAdmin || (servesServices && caller.isService) }
+    func hasRights(_ caller: Caller) -> Bool {
+        caller.isAdmin || (servesServices && caller.isService)
+    }
 }
 
 /// Who asks.

@@ -88,7 +88,7 @@ import WireJSON
         let file = try #require(Data(base64Encoded: lines.joined()))
         let blob = try #require(Data(base64Encoded: String(publicKey.split(separator: " ")[1])))
         #expect(file.starts(with: Array("openssh-key-v1".utf8) + [0]))
-        #expect(file.range(of: blob) != nil)
+        #expect(Array(file).firstRange(of: Array(blob)) != nil)
         let certificate: JSONValue = ["keypair": ["name": "c", "type": "x509"]]
         #expect(await api.send(.POST, "/os-keypairs", "2.2", json: certificate).status == 400)
     }

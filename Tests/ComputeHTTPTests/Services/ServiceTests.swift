@@ -116,7 +116,7 @@ import WireJSON
         #expect(await api.send(.DELETE, "/os-services/1", "2.52", as: .admin).status == 204)
         #expect(await api.send(.DELETE, "/os-services/x", "2.52", as: .admin).status == 400)
         #expect(await api.send(.DELETE, "/os-services/x", "2.53", as: .admin).status == 400)
-        await placement.stop()
+        _ = await placement.stop()
     }
 
     @Test func aServiceWithServersOrWithoutPlacementStays() async throws {

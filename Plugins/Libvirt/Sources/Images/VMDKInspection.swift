@@ -50,7 +50,9 @@ enum VMDKInspection {
         }
         guard capacity <= UInt64(Int64.max) / sector else { throw .malformed("VMDK capacity \(capacity)") }
         let grain = header.little64(20)
-        guard grain >= 8, grain <= 65_536, grain & (grain - 1) == 0 else { throw .malformed("VMDK grain size \(grain)") }
+        guard grain >= 8, grain <= 65_536, grain & (grain - 1) == 0 else {
+            throw .malformed("VMDK grain size \(grain)")
+        }
         let entries = header.little32(44)
         guard entries > 0, entries <= 512 else { throw .malformed("VMDK grain tables of \(entries) entries") }
         // QEMU reads the whole directory into memory.
