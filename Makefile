@@ -11,7 +11,6 @@ SHELL := bash
 export STATE_DIR DRIVER PORT CONFIG
 
 scripts := Config/scripts
-swift_options := --disable-index-store
 
 ##@ Run
 
@@ -36,10 +35,10 @@ prerequisites: ## the Debian packages that are missing (installs them as root)
 	@$(scripts)/prerequisites.sh
 
 build: ## debug build; warnings are errors
-	swift build $(swift_options)
+	swift build
 
 release: ## optimized build
-	swift build -c release $(swift_options)
+	swift build -c release --disable-index-store
 
 guest-image: ## the tiny Linux guest, in .build/guest-image
 	@Config/guest-image/build.sh .build/guest-image
@@ -63,7 +62,7 @@ test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 	@$(scripts)/test.sh libvirt
 
 test-tsan: ## the tests in Swift under the thread sanitizer
-	swift test --sanitize=thread --scratch-path .build-tsan $(swift_options)
+	swift test --sanitize=thread --scratch-path .build-tsan
 
 contract: ## the end-to-end tests through a recording proxy: make contract CONTRACT_TOOL=.../contract.sh
 	@Tests/EndToEnd/contract.sh
@@ -72,7 +71,22 @@ check: ## scripts and the repository's own rules
 	@$(scripts)/prerequisites.sh check
 	shellcheck -x -P . $$(git ls-files '*.sh' '.ci/run')
 	python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $$(git ls-files '*.py')
-	KILONOVA_ONLY=TidyTests swift test --scratch-path .build-tidy $(swift_options)
+	KILONOVA_ONLY=TidyTests swift test --scratch-path .build-tidy
+
+##@ Measure and generate
+
+.PHONY: bench generate
+bench: ## measure a release build (fake driver, SQLite, one process); a table, and .build/bench.json
+	@$(scripts)/prerequisites.sh bench
+	swift build -c release --disable-index-store
+	python3 Tests/Benchmarks/bench.py .build/release/kilonovad .build/bench.json
+
+generate: ## what is generated and checked in: DriverKit's hash, the sample configuration, the reference of options
+	Config/scripts/driverkit-hash.sh --write
+	swift build --disable-index-store --product kilonovad
+	mkdir -p docs/reference
+	.build/debug/kilonovad manage reference --sample > Config/kilonova.conf.sample
+	.build/debug/kilonovad manage reference > docs/reference/options.md
 
 ##@ Help
 

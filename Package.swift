@@ -14,7 +14,10 @@ struct Module {
     let modules: [String]
     let products: [Target.Dependency]
     let path: String?
-    init(_ name: String, _ kind: Kind = .library, _ modules: [String] = [], _ products: [Target.Dependency] = [], path: String? = nil) {
+    init(
+        _ name: String, _ kind: Kind = .library, _ modules: [String] = [], _ products: [Target.Dependency] = [],
+        path: String? = nil
+    ) {
         (self.name, self.kind, self.modules, self.products, self.path) = (name, kind, modules, products, path)
     }
 }
@@ -45,28 +48,51 @@ let modules: [Module] = [
     Module("InstanceMetadata", .library, ["WireJSON"], [kit]),
     Module("ComputeStore", .library, ["Database", "Sagas", "WireJSON"], [kit]),
     Module("Identity", .library, ["ServiceOptions", "WireJSON"], [kit]),
-    Module("PeerClients", .library, ["ServiceOptions", "Identity", "WireJSON"], [kit, httpClient, nio, nioHTTP1, logging, crypto]),
+    Module(
+        "PeerClients", .library, ["ServiceOptions", "Identity", "WireJSON"],
+        [kit, httpClient, nio, nioHTTP1, logging, crypto]),
     Module("ServiceInterfaces", .library, ["Messaging"], [kit]),
     // Services
     Module("Placement", .library, ["Database", "ServiceInterfaces", "Messaging", "ServiceOptions"], [kit, logging]),
-    Module("Scheduling", .library, ["ComputeStore", "ServiceInterfaces", "Messaging", "ServiceOptions"], [kit, logging]),
-    Module("Conductor", .library, ["ComputeStore", "Sagas", "PeerClients", "ServiceInterfaces", "Messaging", "WireJSON"], [kit, logging]),
+    Module(
+        "Scheduling", .library, ["ComputeStore", "ServiceInterfaces", "Messaging", "ServiceOptions"], [kit, logging]),
+    Module(
+        "Conductor", .library, ["ComputeStore", "Sagas", "PeerClients", "ServiceInterfaces", "Messaging", "WireJSON"],
+        [kit, logging]),
     Module("ComputeAgent", .library, ["ServiceInterfaces", "Messaging"], [kit, logging]),
     Module("CNetworkNamespace", .library, path: "Sources/CNetworkNamespace"),
     Module("NetworkAgent", .library, ["CNetworkNamespace", "PeerClients", "WireJSON"], [kit, logging]),
     // Edge
-    Module("ComputeHTTP", .library, ["ComputeStore", "Identity", "PeerClients", "ServiceInterfaces", "Messaging", "APIVersioning", "HTTPService", "WireJSON", "ServiceOptions"], [kit, logging, crypto]),
-    Module("PlacementHTTP", .library, ["Identity", "APIVersioning", "Placement", "HTTPService", "WireJSON", "ServiceOptions"], [kit, logging]),
-    Module("MetadataHTTP", .library, ["InstanceMetadata", "ComputeStore", "HTTPService", "WireJSON"], [kit, logging, crypto]),
-    Module("IdentityStandIn", .library, ["Database", "HTTPService", "WireJSON"], [kit, logging, crypto, cryptoExtras]),
-    Module("ImageStandIn", .library, ["Database", "HTTPService", "Identity", "WireJSON", "ServiceOptions"], [kit, logging, crypto, nio, nioPosix]),
-    Module("NetworkStandIn", .library, ["Database", "HTTPService", "Identity", "WireJSON", "ServiceOptions"], [kit, logging]),
+    Module(
+        "ComputeHTTP", .library,
+        [
+            "ComputeStore", "Identity", "PeerClients", "ServiceInterfaces", "Messaging", "APIVersioning", "HTTPService",
+            "WireJSON", "ServiceOptions",
+        ], [kit, logging, crypto]),
+    Module(
+        "PlacementHTTP", .library,
+        ["Identity", "APIVersioning", "Placement", "HTTPService", "WireJSON", "ServiceOptions"], [kit, logging]),
+    Module(
+        "MetadataHTTP", .library, ["InstanceMetadata", "ComputeStore", "HTTPService", "WireJSON"],
+        [kit, logging, crypto]),
+    Module(
+        "IdentityStandIn", .library, ["Database", "HTTPService", "WireJSON"], [kit, logging, crypto, cryptoExtras]),
+    Module(
+        "ImageStandIn", .library, ["Database", "HTTPService", "Identity", "WireJSON", "ServiceOptions"],
+        [kit, logging, crypto, nio, nioPosix]),
+    Module(
+        "NetworkStandIn", .library, ["Database", "HTTPService", "Identity", "WireJSON", "ServiceOptions"],
+        [kit, logging]),
     // Composition
-    Module("Deployment", .library, [
-        "Database", "HTTPService", "Messaging", "ServiceOptions", "Sagas", "ComputeStore", "Identity", "PeerClients", "ServiceInterfaces",
-        "Placement", "Scheduling", "Conductor", "ComputeAgent", "NetworkAgent", "ComputeHTTP", "PlacementHTTP", "MetadataHTTP", "InstanceMetadata",
-        "IdentityStandIn", "ImageStandIn", "NetworkStandIn", "WireJSON",
-    ], [kit, logging, nio, nioPosix, httpClient]),
+    Module(
+        "Deployment", .library,
+        [
+            "Database", "HTTPService", "Messaging", "ServiceOptions", "Sagas", "ComputeStore", "Identity",
+            "PeerClients", "ServiceInterfaces",
+            "Placement", "Scheduling", "Conductor", "ComputeAgent", "NetworkAgent", "ComputeHTTP", "PlacementHTTP",
+            "MetadataHTTP", "InstanceMetadata",
+            "IdentityStandIn", "ImageStandIn", "NetworkStandIn", "WireJSON",
+        ], [kit, logging, nio, nioPosix, httpClient]),
     Module("kilonovad", .executable, ["Deployment", "ServiceOptions", "ComputeAgent"], [kit, arguments, logging]),
     // Plugins
     Module("FakeDriver", .plugin, [], [kit], path: "Plugins/Fake/Sources"),
@@ -78,22 +104,43 @@ let modules: [Module] = [
     Module("HTTPServiceTests", .test, ["HTTPService", "WireJSON"], [nioPosix, nioLocks, logging]),
     Module("MessagingTests", .test, ["Messaging"], [kit, logging]),
     Module("IdentityTests", .test, ["Identity", "WireJSON"], [kit]),
-    Module("DatabaseTests", .test, ["Database"]),
-    Module("SagasTests", .test, ["Sagas"]),
+    Module("DatabaseTests", .test, ["Database"], [logging]),
+    Module("SagasTests", .test, ["Sagas"], [logging]),
     Module("ComputeStoreTests", .test, ["ComputeStore", "Database", "Sagas"], [kit, logging]),
-    Module("SchedulingTests", .test, ["Scheduling", "ComputeStore", "Database", "Messaging", "ServiceInterfaces"], [kit, logging]),
-    Module("ConductorTests", .test, ["Conductor", "ComputeStore", "Database", "Sagas", "PeerClients", "Messaging", "ServiceInterfaces", "WireJSON"], [kit, logging]),
+    Module(
+        "SchedulingTests", .test, ["Scheduling", "ComputeStore", "Database", "Messaging", "ServiceInterfaces"],
+        [kit, logging]),
+    Module(
+        "ConductorTests", .test,
+        [
+            "Conductor", "ComputeStore", "Database", "Sagas", "PeerClients", "Messaging", "ServiceInterfaces",
+            "WireJSON",
+        ], [kit, logging]),
     Module("APIVersioningTests", .test, ["APIVersioning", "WireJSON"]),
-    Module("PlacementTests", .test, ["Placement", "Database", "ServiceInterfaces", "Messaging"], [kit]),
-    Module("PlacementHTTPTests", .test, ["PlacementHTTP", "Placement", "Database", "HTTPService", "Identity", "WireJSON"], [kit]),
-    Module("ComputeHTTPTests", .test, ["APIVersioning", "ComputeHTTP", "ComputeStore", "Database", "HTTPService", "Identity", "Messaging", "PeerClients", "ServiceInterfaces", "ServiceOptions", "WireJSON"], [kit, logging]),
-    Module("ImageStandInTests", .test, ["ImageStandIn", "Database", "HTTPService", "Identity", "WireJSON"], [kit, logging, crypto, nioPosix]),
+    Module("PlacementTests", .test, ["Placement", "Database", "ServiceInterfaces", "Messaging"], [kit, logging]),
+    Module(
+        "PlacementHTTPTests", .test, ["PlacementHTTP", "Placement", "Database", "HTTPService", "Identity", "WireJSON"],
+        [kit, logging]),
+    Module(
+        "ComputeHTTPTests", .test,
+        [
+            "APIVersioning", "ComputeHTTP", "ComputeStore", "Database", "HTTPService", "Identity", "Messaging",
+            "PeerClients", "ServiceInterfaces", "ServiceOptions", "WireJSON",
+        ], [kit, logging]),
+    Module(
+        "ImageStandInTests", .test, ["ImageStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
+        [kit, logging, crypto, nioPosix]),
     Module("InstanceMetadataTests", .test, ["InstanceMetadata", "WireJSON"], [kit]),
-    Module("MetadataHTTPTests", .test, ["MetadataHTTP", "InstanceMetadata", "ComputeStore", "Database", "HTTPService", "WireJSON"], [kit, logging, crypto]),
+    Module(
+        "MetadataHTTPTests", .test,
+        ["MetadataHTTP", "InstanceMetadata", "ComputeStore", "Database", "HTTPService", "WireJSON"],
+        [kit, logging, crypto]),
     Module("ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, logging]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
-    Module("LibvirtDriverTests", .test, ["LibvirtDriver"], [kit]),
-    Module("NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"], [kit, logging]),
+    Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit]),
+    Module(
+        "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
+        [kit, logging]),
     Module("TidyTests", .test),
 ]
 
@@ -104,7 +151,9 @@ let selected: [Module] = {
     var queue = only.split(separator: ",").map(String.init)
     while let name = queue.popLast() {
         guard wanted.insert(name).inserted else { continue }
-        guard let module = modules.first(where: { $0.name == name }) else { fatalError("KILONOVA_ONLY: no target named \(name)") }
+        guard let module = modules.first(where: { $0.name == name }) else {
+            fatalError("KILONOVA_ONLY: no target named \(name)")
+        }
         queue += module.modules
     }
     return modules.filter { wanted.contains($0.name) }
@@ -125,9 +174,13 @@ extension Module {
         case .library, .plugin:
             let isC = name.hasPrefix("C") && name.dropFirst().first!.isUppercase && path?.contains("Sources/C") == true
             return .target(name: name, dependencies: dependencies, path: path, swiftSettings: isC ? [] : settings)
-        case .executable: return .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
-        case .test: return .testTarget(name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings)
-        case .system(let pkgConfig, let apt): return .systemLibrary(name: name, path: path, pkgConfig: pkgConfig, providers: [.apt([apt])])
+        case .executable:
+            return .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+        case .test:
+            return .testTarget(
+                name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings)
+        case .system(let pkgConfig, let apt):
+            return .systemLibrary(name: name, path: path, pkgConfig: pkgConfig, providers: [.apt([apt])])
         }
     }
     var product: Product? {

@@ -12,7 +12,8 @@ packages_for() {
     clients) echo python3 python3-venv ca-certificates openssh-client curl ;;
     guest-image) echo busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils ;;
     libvirt) echo qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
-        iproute2 iputils-ping nftables iptables dnsmasq-base conntrack procps ;;
+        iproute2 iputils-ping nftables iptables dnsmasq-base conntrack procps genisoimage ;;
+    bench) echo wrk ;;
     check) echo shellcheck ;;
     *) fail "prerequisites: there is no set of packages named $1." ;;
     esac

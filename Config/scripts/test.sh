@@ -81,14 +81,14 @@ install_packages() {
 }
 
 build_everything() {
-    swift build --build-tests --disable-index-store
+    swift build --build-tests
     note "$(du -sh .build | cut -f1)"
 }
 
 unit_tests() {
-    swift test --skip-build --disable-index-store
+    swift test --skip-build
     if [ -d Plugins/DriverKit/Tests ]; then
-        swift test --package-path Plugins/DriverKit --disable-index-store
+        swift test --package-path Plugins/DriverKit
     fi
 }
 
@@ -103,7 +103,7 @@ stop_daemons() {
 
 run_stage "prerequisites" "install the packages that are named above" install_packages
 if wants fake || wants libvirt; then
-    run_stage "clients" "see that pypi.org is within reach of pip" "$scripts/clients.sh"
+    run_stage "clients" "see that pip reaches PyPI" "$scripts/clients.sh"
 fi
 run_stage "guest image" "put right what is named above" Config/guest-image/build.sh "$guest_image_dir"
 export KILONOVA_TEST_GUEST_IMAGE=$guest_image_dir/tiny-linux.qcow2

@@ -157,7 +157,7 @@ see_daemon="the daemon's log is $state/log/kilonovad.log; put right what the mes
 echo "Kilonova: state in $state, driver $driver"
 run_stage "prerequisites" "install the packages that are named above and run 'make up' again" quietly install_packages
 run_stage "release build" "mend what the compiler says, then run 'make up' again" quietly build_release
-run_stage "clients" "see that pypi.org is within reach of pip, then run 'make up' again" quietly make_clients
+run_stage "clients" "see that pip reaches PyPI, then run 'make up' again" quietly make_clients
 if [ "$driver" = libvirt ]; then
     run_stage "guest image" "put right what is named above and run 'make up' again" quietly make_guest_image
     run_stage "libvirt" "put right what is named above and run 'make up' again" quietly start_hypervisor

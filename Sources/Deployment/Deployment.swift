@@ -1,14 +1,14 @@
-import Conductor
-import Scheduling
 import AsyncHTTPClient
 import ComputeModel
 import ComputeStore
+import Conductor
 import DriverAPI
 import HTTPService
 import Logging
 import Messaging
 import PeerClients
 import Placement
+import Scheduling
 import ServiceInterfaces
 import ServiceOptions
 
@@ -104,7 +104,8 @@ package final class Deployment: Sendable {
             logger: logger("messaging"))
         let store = try await ComputeStore.open(databases.compute, now: Timestamp.now)
         let placement = try await PlacementService.start(
-            database: databases.compute, logger: logger("placement"), clock: { Timestamp.now().microseconds / 1_000_000 })
+            database: databases.compute, logger: logger("placement"),
+            clock: { Timestamp.now().microseconds / 1_000_000 })
         let peers = Peers(up.options, door: url, accounts: accounts, client: client)
         try await openDoor(accounts, store, placement, bus, peers)
         let servePlacement = try await bus.serve(topic: Topic.placement, limit: 256, placement.endpoints)

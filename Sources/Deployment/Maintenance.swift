@@ -1,8 +1,8 @@
-import DriverAPI
 import ComputeAgent
 import ComputeModel
 import ComputeStore
 import Database
+import DriverAPI
 import FoundationEssentials
 import Logging
 import NetworkAgent
@@ -32,7 +32,8 @@ package enum Maintenance {
             let sagas = try await log.list(SagaFilter(limit: 100))
             return sagas.map { saga in
                 let owner = saga.owner.map { " owner \($0.place)" } ?? ""
-                return "\(moment(saga.record.created))  \(saga.status.rawValue)  \(saga.record.name)  \(saga.record.id)\(owner)\n"
+                return
+                    "\(moment(saga.record.created))  \(saga.status.rawValue)  \(saga.record.name)  \(saga.record.id)\(owner)\n"
             }.joined()
         }
     }

@@ -1,5 +1,4 @@
 import ComputeModel
-import PeerClients
 import WireJSON
 
 @testable import Conductor

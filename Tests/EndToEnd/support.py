@@ -19,6 +19,8 @@ from pathlib import Path
 
 import openstack
 from openstackclient import shell
+from openstackclient.common import clientmanager
+from osc_lib.clientmanager import ClientCache
 
 ROOT = Path(os.environ["KILONOVA_ROOT"])
 
@@ -153,6 +155,14 @@ class CommandFailed(AssertionError):
         self.errors = errors
 
 
+def forget_clients():
+    """The command keeps its service clients in the class: without this, the next command would act as the last user."""
+    for kind in clientmanager.ClientManager.__mro__:
+        for attribute in vars(kind).values():
+            if isinstance(attribute, ClientCache):
+                attribute._handle = None
+
+
 class Client:
     """The `openstack` command, run in this process: the same program without the cost of starting Python each time."""
 
@@ -165,6 +175,7 @@ class Client:
         if version:
             arguments = ["--os-compute-api-version", version, *arguments]
         output, errors = io.StringIO(), io.StringIO()
+        forget_clients()
         root = logging.getLogger()
         for handler in list(root.handlers):
             root.removeHandler(handler)

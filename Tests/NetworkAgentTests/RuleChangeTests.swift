@@ -1,7 +1,8 @@
 import ComputeModel
-@testable import NetworkAgent
 import Testing
 import WireJSON
+
+@testable import NetworkAgent
 
 /// Rules that are changed in place must end up as if they had been put there as a whole.
 @Suite(
@@ -26,7 +27,9 @@ struct RuleChangeTests {
             }
             if step % 4 == 3 { #expect(try await worker.verify().changes == []) }
         }
-        #expect(try await changing.network().apply(try #require(await worker.plan)).changes == [], "a new process knows them")
+        #expect(
+            try await changing.network().apply(try #require(await worker.plan)).changes == [],
+            "a new process knows them")
     }
 
     @Test func whoeverChangesARuleIsNoticedBeforeTheNextPort() async throws {

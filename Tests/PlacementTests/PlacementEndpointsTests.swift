@@ -37,6 +37,25 @@ import Testing
         await bus.shutdown()
     }
 
+    @Test func aNodeThatIsDisabledIsMarkedUntilItIsEnabledAgain() async throws {
+        let service = try await PlacementServiceTests.start()
+        let bus = try await MessageBus(over: InProcessTransport(encodes: true))
+        let subscription = try await bus.serve(topic: Topic.placement, service.endpoints)
+        let node = ProviderID.random()
+        let forbidden: Set<ComputeModel.Trait> = [ComputeModel.Trait("COMPUTE_STATUS_DISABLED")]
+        for isDisabled in [false, true, true, false] {
+            let report = SyncProvider(
+                provider: node, providerName: "node", inventories: [.vcpu: ResourceInventory(total: 8)], traits: [],
+                isDisabled: isDisabled)
+            _ = try await bus.call(report, to: Address(topic: Topic.placement))
+            let question = FindCandidates(resources: [.vcpu: 1], forbiddenTraits: forbidden)
+            let found = try await bus.call(question, to: Address(topic: Topic.placement)).candidates
+            #expect(found.isEmpty == isDisabled)
+        }
+        _ = await subscription.stop()
+        await bus.shutdown()
+    }
+
     @Test func unknownNamesCrossAsNotFound() async throws {
         let service = try await PlacementServiceTests.start()
         let bus = try await MessageBus(over: InProcessTransport(encodes: true))

@@ -1,5 +1,4 @@
 import ComputeStore
-import Database
 import HTTPService
 import Identity
 import PeerClients
@@ -47,13 +46,10 @@ extension ComputeFault {
         case StoreError.exists(let message): self.init(status: 409, message: message)
         case StoreError.changedMeanwhile: self.init(status: 409, message: "The resource was changed meanwhile.")
         case StoreError.quotaExceeded(let exceeded): self.init(status: 403, message: exceeded.sentence, isCommon: true)
-        case let error as PeerError where error.mayPass: self = .unavailable("The request cannot be served now: \(error)")
-        case let error as DatabaseError:
-            switch error {
-            case .busy, .unavailable, .full, .readOnly:
-                self = .unavailable("The database of the compute service cannot be used now.")
-            case .constraint, .cannotOpen, .corrupt, .statement, .decoding, .migration: return nil
-            }
+        case let error as PeerError where error.mayPass:
+            self = .unavailable("The request cannot be served now: \(error)")
+        case _ where StorageTrouble.isPassing(error):
+            self = .unavailable("The database of the compute service cannot be used now.")
         default: return nil
         }
     }

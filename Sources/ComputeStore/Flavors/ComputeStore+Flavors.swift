@@ -171,7 +171,8 @@ extension ComputeStore {
         stored.createdAt = at
         let new = stored
         stored.number = try await database.transaction { connection in
-            try Self.requireFree("flavor_id", new.flavorID, "Flavor with ID \(new.flavorID) already exists.", connection)
+            try Self.requireFree(
+                "flavor_id", new.flavorID, "Flavor with ID \(new.flavorID) already exists.", connection)
             try Self.requireFree("name", new.name, "Flavor with name \(new.name) already exists.", connection)
             try connection.execute(
                 """
@@ -261,7 +262,8 @@ extension ComputeStore {
     package func setFlavorAccess(_ id: String, project: String, granted: Bool) async throws {
         try await database.transaction { connection in
             let known = try connection.first(
-                "SELECT 1 FROM flavor_access WHERE flavor_id = \(id) AND project_id = \(project)") { _ in true }
+                "SELECT 1 FROM flavor_access WHERE flavor_id = \(id) AND project_id = \(project)"
+            ) { _ in true }
             if granted {
                 guard known == nil else {
                     throw StoreError.exists(

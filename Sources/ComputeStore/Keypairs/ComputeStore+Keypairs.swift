@@ -54,7 +54,8 @@ extension ComputeStore {
             var condition: SQL = "user_id = \(user)"
             if let marker {
                 let known = try connection.first(
-                    "SELECT 1 FROM keypairs WHERE user_id = \(user) AND name = \(marker)") { _ in true }
+                    "SELECT 1 FROM keypairs WHERE user_id = \(user) AND name = \(marker)"
+                ) { _ in true }
                 guard known != nil else { throw StoreError.notFound("Marker \(marker) could not be found.") }
                 condition += " AND name > \(marker)"
             }
@@ -77,13 +78,15 @@ extension ComputeStore {
         let new = stored
         try await database.transaction { connection in
             let used =
-                try connection.first("SELECT COUNT(*) FROM keypairs WHERE user_id = \(new.userID)") { try $0.int(0) } ?? 0
+                try connection.first("SELECT COUNT(*) FROM keypairs WHERE user_id = \(new.userID)") { try $0.int(0) }
+                ?? 0
             if limit >= 0, used + 1 > limit {
                 throw StoreError.quotaExceeded(
                     QuotaExceeded(resources: [.init(name: "key_pairs", requested: 1, used: used, limit: limit)]))
             }
             let known = try connection.first(
-                "SELECT 1 FROM keypairs WHERE user_id = \(new.userID) AND name = \(new.name)") { _ in true }
+                "SELECT 1 FROM keypairs WHERE user_id = \(new.userID) AND name = \(new.name)"
+            ) { _ in true }
             if known != nil { throw StoreError.exists("Key pair '\(new.name)' already exists.") }
             try connection.execute(
                 """

@@ -12,28 +12,22 @@ enum BuildInstance: Saga {
 
     static let begin = StepKey<NoOutput>("begin")
     static let attempts = StepKey<NoOutput>("try-hosts")
-    static let finish = StepKey<NoOutput>("finish-action")
+
+    static let event = "conductor_schedule_and_build_instances"
 
     static func steps(for parameters: Parameters) -> [SagaStep<Self>] {
         [
             SagaStep(begin, undo: .run { try await showFailure($0) }, isRepeatable: true) { context in
                 let request = context.parameters
                 try await context.services.store.beginEvent(
-                    "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID,
-                    host: nil)
+                    event, on: request.instance, requestID: request.requestID, host: nil)
             },
-            // Repeatable, because a child never runs twice: it tells its result again.
+            // Repeatable, because a child never runs twice: it tells its result again. It is the last step, so that
+            // nothing can fail once a child has made the server active; that child ends the action too.
             SagaStep(
                 attempts, undo: .notNeeded(because: "a child that completed is the server; one that failed is undone"),
                 isRepeatable: true
             ) { try await tryHosts($0) },
-            SagaStep(finish, undo: .notNeeded(because: "it is the last step")) { context in
-                let request = context.parameters
-                let store = context.services.store
-                try await store.endEvent(
-                    "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID)
-                try await store.finishAction(on: request.instance, requestID: request.requestID, failed: false)
-            },
         ]
     }
 
@@ -78,7 +72,7 @@ enum BuildInstance: Saga {
             on: request.instance, vm: .error, power: .noState, expecting: TaskState.building, fault: fault,
             durability: .deferred)
         try await store.endEvent(
-            "conductor_schedule_and_build_instances", on: request.instance, requestID: request.requestID,
+            event, on: request.instance, requestID: request.requestID,
             failure: (details: reason.message, trace: reason.message))
         try await store.finishAction(on: request.instance, requestID: request.requestID, failed: true)
     }

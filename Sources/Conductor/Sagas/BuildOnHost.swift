@@ -121,8 +121,9 @@ enum BuildOnHost: Saga {
         try await store.endEvent(
             event(attempt: context.parameters.excludedHosts.count + 1), on: request.instance,
             requestID: request.requestID, failure: (details: reason.message, trace: reason.message))
+        let asked = try await context.services.work(on: request.instance).instance.pinnedZone
         do {
-            try await store.place(request.instance, host: nil, node: nil, nodeID: nil, availabilityZone: nil)
+            try await store.place(request.instance, host: nil, node: nil, nodeID: nil, availabilityZone: asked)
         } catch StoreError.notFound {
             return
         }
@@ -226,10 +227,12 @@ enum BuildOnHost: Saga {
         let request = context.parameters.request
         let store = context.services.store
         let booted = try context[spawn]
-        // First, so that whoever sees the server active sees the event ended too.
-        try await store.endEvent(
-            event(attempt: context.parameters.excludedHosts.count + 1), on: request.instance,
-            requestID: request.requestID)
+        // First, so that whoever sees the server active sees the action ended too. Should a deletion have begun, the
+        // undoing says otherwise.
+        for event in [event(attempt: context.parameters.excludedHosts.count + 1), BuildInstance.event] {
+            try await store.endEvent(event, on: request.instance, requestID: request.requestID)
+        }
+        try await store.finishAction(on: request.instance, requestID: request.requestID, failed: false)
         let done = try await store.finishOperation(
             on: request.instance, vm: .active, power: booted.power, expecting: TaskState.building,
             handleJSON: try booted.handle.map { try StoredJSON.encode($0) }, launched: true,

@@ -52,7 +52,7 @@ struct PortWiring: Sendable {
         _ instance: InstanceID, project: String, request: BuildInstanceRequest, at place: PortPlace,
         known: [NetworkInterfaceSpec] = []
     ) async throws -> Wiring {
-        var facts = try await facts(instance, project, request)
+        var facts = try await self.facts(instance, project, request)
         guard !facts.wanted.isEmpty else {
             return Wiring(interfaces: [], given: [], securityGroupNames: [], floating: [:])
         }
@@ -100,7 +100,7 @@ struct PortWiring: Sendable {
     func current(_ instance: InstanceID, given: Set<PortID>, known: [NetworkInterfaceSpec]) async throws -> Wiring {
         let found = try await network.ports([("device_id", instance.description)])
         let byID = Dictionary(found.map { ($0.id, $0) }) { first, _ in first }
-        let subnets = try await subnets(of: Set(found.map(\.networkID)))
+        let subnets = try await self.subnets(of: Set(found.map(\.networkID)))
         let interfaces = known.compactMap { interface -> NetworkInterfaceSpec? in
             guard let port = byID[interface.portID] else { return nil }
             var current = interface
@@ -122,9 +122,9 @@ struct PortWiring: Sendable {
             return WiringFacts(wanted: [], groups: [], networks: [:], subnets: [:], existing: [])
         }
         async let existing = network.ports([("device_id", instance.description)])
-        async let groups = groups(request.securityGroups, project: project)
+        async let groups = self.groups(request.securityGroups, project: project)
         let (wanted, networks) = try await interfaces(request.networks, project: project)
-        async let subnets = subnets(of: Set(networks.keys))
+        async let subnets = self.subnets(of: Set(networks.keys))
         let creates = wanted.contains { $0.port == nil }
         let chosen: [SecurityGroup]
         do {

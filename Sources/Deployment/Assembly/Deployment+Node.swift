@@ -78,12 +78,14 @@ extension Deployment {
         let service = up.options.apiService
         var options = MetadataAPIOptions()
         options.documents = try metadataDocuments()
+        options.cacheLifetime = up.options.api.metadataCacheExpiration
         options.servesProxies = up.options.network.trustsMetadataProxy
         let secret = up.options.network.metadataProxySecret.revealed
         options.sharedSecret = secret.isEmpty ? accounts.metadataSecret : secret
         let api = MetadataAPI(options, store: store, logger: logger("metadata"))
         let server = HTTPServer(
-            listeners: [.tcp(host: service.metadataListen ?? up.options.kilonova.listen, port: service.metadataPort)], responder: api,
+            listeners: [.tcp(host: service.metadataListen ?? up.options.kilonova.listen, port: service.metadataPort)],
+            responder: api,
             logger: logger("metadata"))
         do {
             let bound = try await server.start()

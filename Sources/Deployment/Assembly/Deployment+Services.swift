@@ -87,7 +87,8 @@ extension Deployment {
             if let filter = known[name] {
                 filters.append(filter)
             } else if HostFilter.replacedByPlacement.contains(name) {
-                logger("nova-scheduler").warning("placement does the work of this filter", metadata: ["filter": "\(name)"])
+                logger("nova-scheduler").warning(
+                    "placement does the work of this filter", metadata: ["filter": "\(name)"])
             } else {
                 throw DeploymentError(
                     .configuration,
@@ -151,6 +152,8 @@ extension Deployment {
         options.reportInterval = up.options.node.reportInterval
         options.syncInterval = up.options.compute.powerStateInterval
         options.buildsMax = up.options.compute.concurrentBuildsMax
+        let interval = up.options.compute.resourceInterval
+        if interval > .zero { options.inventoryInterval = interval }
         let agent = try ComputeAgent(options, driver: driver, bus: bus, logger: logger("nova-compute"))
         return (agent, driver)
     }

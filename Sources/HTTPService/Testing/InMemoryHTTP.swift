@@ -74,7 +74,8 @@ package final class InMemoryHTTP: Sendable {
         case .file: break  // made a stream above
         }
         return InMemoryResponse(
-            status: response.status, headers: response.headers, body: collected.withLockedValue { $0 }, bodyFailure: failure)
+            status: response.status, headers: response.headers, body: collected.withLockedValue { $0 },
+            bodyFailure: failure)
     }
 }
 

@@ -7,7 +7,8 @@ extension IdentityAPI {
             let caller = try await api.caller(request)
             let query = request.http.query
             let found = try await api.store.domains().filter { domain in
-                (query["name"].map { $0 == domain.name } ?? true) && (caller.isAdmin || domain.id == caller.user.domainID)
+                (query["name"].map { $0 == domain.name } ?? true)
+                    && (caller.isAdmin || domain.id == caller.user.domainID)
             }
             return api.list(request, "domains", found.map { api.view($0, request) })
         },

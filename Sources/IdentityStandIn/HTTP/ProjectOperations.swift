@@ -60,7 +60,8 @@ extension IdentityAPI {
     static func name(_ value: JSONValue?, of kind: String, max: Int = 64) throws -> String {
         guard let name = value?.string else { throw IdentityFault.badRequest("'name' is a required property") }
         guard !name.isEmpty, name.count <= max, name.contains(where: { !$0.isWhitespace }) else {
-            throw IdentityFault.badRequest("Invalid input for field 'name': a \(kind)'s name has 1 to \(max) characters")
+            throw IdentityFault.badRequest(
+                "Invalid input for field 'name': a \(kind)'s name has 1 to \(max) characters")
         }
         return name
     }

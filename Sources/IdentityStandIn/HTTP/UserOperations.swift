@@ -8,7 +8,9 @@ extension IdentityAPI {
             let caller = try await api.caller(request)
             let query = request.http.query
             // A user may look up the own name, as clients do; everything else is the administrator's.
-            guard caller.isAdmin || query["name"] == caller.user.name else { throw Self.forbidden("identity:list_users") }
+            guard caller.isAdmin || query["name"] == caller.user.name else {
+                throw Self.forbidden("identity:list_users")
+            }
             let found = try await api.store.users(
                 name: query["name"], domain: query["domain_id"], enabled: query["enabled"].map(Self.isTrue))
             return api.list(request, "users", found.map { api.view($0, request) })
@@ -32,7 +34,9 @@ extension IdentityAPI {
         IdentityRoute(.GET, "/v3/users/{id}/projects") { api, request in
             let caller = try await api.caller(request)
             let user = try await api.user(request)
-            guard caller.isAdmin || caller.user.id == user.id else { throw Self.forbidden("identity:list_user_projects") }
+            guard caller.isAdmin || caller.user.id == user.id else {
+                throw Self.forbidden("identity:list_user_projects")
+            }
             let held = try await api.store.assignments(user: user.id)
             let projects = try await api.store.projects().filter { project in
                 held.contains { $0.target == .project(project.id) }

@@ -4,24 +4,6 @@ package struct APIServiceOptions: OptionGroup {
     package static let help = ""
 
     @Option(
-        "enabled_apis",
-        help: """
-            Which APIs this process serves: osapi_compute and metadata.
-            """)
-    package var enabledAPIs = ["osapi_compute", "metadata"]
-
-    @Option(
-        "osapi_compute_listen", .host,
-        help: """
-            An address at which the compute API listens on its own, with its paths at the root, beside the common
-            listener of [kilonova]. Unset: only the common listener.
-            """)
-    package var computeListen: String?
-
-    @Option("osapi_compute_listen_port", .port, help: "The port that goes with osapi_compute_listen.")
-    package var computePort = 8774
-
-    @Option(
         "metadata_listen", .host,
         help: """
             An address at which the metadata API listens for a metadata proxy. Guests on networks of the network agent
@@ -36,11 +18,6 @@ package struct APIServiceOptions: OptionGroup {
         "password_length", .integer(0...1024),
         help: "The length of the administrator passwords that are made for new and rebuilt servers.")
     package var passwordLength = 12
-
-    @Option(
-        "max_local_block_devices", .integer(min: -1, max: nil),
-        help: "How many local disks a server may ask for, besides its image; -1: any number.")
-    package var localBlockDevicesMax = 3
 
     @Option(
         "instance_name_template",
@@ -61,10 +38,6 @@ package struct APIOptions: OptionGroup {
     /// How callers prove who they are.
     package enum AuthStrategy: String, OptionChoice { case keystone }
 
-    @Option("auth_strategy", help: "How callers prove who they are. keystone: by a token of the identity service.",
-        deprecated: ["DEFAULT.auth_strategy"])
-    package var authStrategy = AuthStrategy.keystone
-
     @Option("max_limit", .integer(1...), help: "The most items that one page of a list holds.",
         deprecated: ["DEFAULT.osapi_max_limit"])
     package var maxLimit = 1000
@@ -73,11 +46,6 @@ package struct APIOptions: OptionGroup {
         help: "What links in answers begin with, when users reach the API through a proxy. Unset: as asked for.",
         deprecated: ["DEFAULT.osapi_compute_link_prefix"])
     package var computeLinkPrefix: String?
-
-    @Option("glance_link_prefix", .url(["http", "https"]),
-        help: "What links to images begin with. Unset: the image service's address in the catalog.",
-        deprecated: ["DEFAULT.osapi_glance_link_prefix"])
-    package var imageLinkPrefix: String?
 
     @Option("enable_instance_password",
         help: "Show the administrator password in the answer to create, rebuild, rescue and evacuate.",

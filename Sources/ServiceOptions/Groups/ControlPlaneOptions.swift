@@ -142,13 +142,6 @@ package struct QuotaOptions: OptionGroup {
     @Option("server_group_members", count, help: "Servers of one user in one group.",
         deprecated: ["DEFAULT.quota_server_group_members"])
     package var serverGroupMembers = 10
-    @Option("recheck_quota",
-        help: """
-            Count again after a server was recorded, so that requests at the same moment cannot pass the limit
-            together.
-            """)
-    package var isRechecked = true
-
     package init() {}
 }
 

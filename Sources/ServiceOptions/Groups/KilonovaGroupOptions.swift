@@ -70,19 +70,6 @@ package struct NetworkAgentOptions: OptionGroup {
     @Option("path", .path, help: "Where the worker keeps leases and the files of dnsmasq.")
     package var path = "$state_path/network"
 
-    @Option("dnsmasq_cmd", help: "The DHCP and DNS server, a name or a path.")
-    package var dnsmasqCommand = "dnsmasq"
-
-    @Option("nft_cmd", help: "The program that sets packet rules, a name or a path.")
-    package var nftCommand = "nft"
-
-    @Option("ip_cmd", help: "The program that sets links, addresses and routes, a name or a path.")
-    package var ipCommand = "ip"
-
-    @Option("dns_servers",
-        help: "Where guests' questions go whose subnet names no server. Empty: the node's own servers.")
-    package var dnsServers: [String] = []
-
     @Option("dhcp_lease_duration", .duration(.seconds(120)...), help: "How long an address is leased to a guest.",
         deprecated: ["DEFAULT.dhcp_lease_time"])
     package var leaseDuration = Duration.seconds(86400)
@@ -90,10 +77,6 @@ package struct NetworkAgentOptions: OptionGroup {
     @Option("mtu", .integer(576...65535), help: "The largest packet on guest networks.",
         deprecated: ["DEFAULT.network_device_mtu"])
     package var mtu = 1500
-
-    @Option("external_interface",
-        help: "The interface through which external networks leave the node. Unset: the one of the default route.")
-    package var externalInterface: String?
 
     @Option("verify_interval", .duration(.seconds(1)...),
         help: "How often what is on the node is compared with what should be, and repaired.")

@@ -28,23 +28,9 @@ package struct NodeOptions: OptionGroup {
     package var myIP: String?
 
     @Option(
-        "transport_url", .url(["inprocess"]),
-        help: """
-            How services reach each other. inprocess:// joins the services of one process; it is the only transport so
-            far.
-            """)
-    package var transportURL: Secret = "inprocess://"
-
-    @Option(
         "rpc_response_timeout", .duration(.seconds(1)...),
         help: "How long a call to another service waits for its answer unless the call says otherwise.")
     package var rpcResponseTimeout = Duration.seconds(60)
-
-    @Option(
-        "executor_thread_pool_size", .integer(1...100_000),
-        help: "How many messages of one topic a service works on at the same time.",
-        deprecated: ["rpc_thread_pool_size"])
-    package var messagesAtOnce = 64
 
     @Option(
         "report_interval", .duration(.seconds(1)...),

@@ -22,17 +22,8 @@ package struct PeerEndpointOptions: Sendable {
     @Option("endpoint_override", .url(["http", "https"]),
         help: "The service's address, instead of the one in the catalog.")
     package var endpointOverride: String?
-    @Option("region_name", help: "The region in whose catalog the service is looked up. Unset: any.")
-    package var regionName: String?
-    @Option("valid_interfaces", help: "The kinds of endpoint to take from the catalog, the preferred one first.")
-    package var interfaces = ["internal", "public"]
     @Option("timeout", .duration(.milliseconds(1)...), help: "How long one request may take.")
     package var timeout = Duration.seconds(30)
-    @Option("cafile", .path, help: "Certificates of authorities to trust, in PEM. Unset: the system's.")
-    package var caFile: String?
-    @Option("insecure", help: "Do not check the service's certificate. For tests only.")
-    package var isInsecure = false
-
     package init() {}
 }
 
@@ -90,9 +81,6 @@ package struct ImageOptions: OptionGroup {
 
     package var credentials = PeerCredentialOptions()
     package var endpoint = PeerEndpointOptions()
-
-    @Option("num_retries", .integer(0...), help: "How often a download is tried again after a fault of the connection.")
-    package var retries = 3
 
     package init() {}
 }
