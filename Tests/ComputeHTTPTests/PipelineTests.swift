@@ -111,8 +111,8 @@ import WireJSON
     @Test func bodiesAreRefusedForWhatTheyAre() async throws {
         let api = try await APIFixture.start()
         func post(_ path: String, _ body: String, _ type: String = "application/json") async -> InMemoryResponse {
-            await api.http.send(
-                .POST, "/v2.1\(path)", headers: ["X-Auth-Token": "member", "Content-Type": type], body: Array(body.utf8))
+            let headers: HTTPHeaders = ["X-Auth-Token": "member", "Content-Type": type]
+            return await api.http.send(.POST, "/v2.1\(path)", headers: headers, body: Array(body.utf8))
         }
         let media = await post("/servers", "<server/>", "application/xml")
         #expect(media.status == 415)

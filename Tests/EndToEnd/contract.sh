@@ -32,6 +32,6 @@ until (: </dev/tcp/127.0.0.1/$IDENTITY_PORT) 2>/dev/null; do
 done
 
 status=0
-E2E_PORT=$port E2E_AUTH_URL=http://127.0.0.1:$IDENTITY_PORT/v3 "$here/run.sh" fake || status=1
+E2E_PORT=$port E2E_AUTH_URL=http://127.0.0.1:$IDENTITY_PORT/identity/v3 "$here/run.sh" fake || status=1
 bash "$tool" report || status=1
 exit $status

@@ -1,10 +1,10 @@
 """Calls every operation of the compute API at every microversion, for a recording proxy to judge the answers.
 
-    sweep.py [FIRST [LAST]]     the span of minor versions; default: 1 104
+    sweep.py [--wrong] [VERSION...]     the minor versions; default: 1 to 104
 
-The cloud is the one of the OS_ variables; it should be empty, on the fake driver, and of no further use. Besides
-bodies that fit, each operation gets bodies that are wrong in one place, at the versions where bodies changed. The last
-line says how many calls there were and how many ended in a fault of the server.
+The cloud is the one of the OS_ variables; it should be on the fake driver and of no further use. With `--wrong` each
+operation also gets bodies that are wrong in one place; the default is then the versions where bodies changed. The
+last line says how many calls there were and how many ended in a fault of the server.
 """
 
 import collections
@@ -17,8 +17,8 @@ import urllib.parse
 
 LAST = 104
 # Where the reference's request bodies changed.
-EDGES = {1, 2, 10, 11, 19, 26, 32, 33, 36, 37, 42, 50, 52, 53, 55, 57, 63, 67, 73, 74, 75, 90, 92, 94, 102, 104}
-WRONG = (None, True, -5, 1.5, "", " ", "x" * 70000, "no\u0000good", ["x"], {"x": "y"})
+EDGES = (1, 2, 10, 11, 19, 26, 32, 33, 36, 37, 42, 50, 52, 53, 55, 57, 63, 67, 73, 74, 75, 90, 92, 94, 102, 104)
+WRONG = (None, True, -5, "", " ", "x" * 70000, "no\u0000good", ["x"], {"x": "y"})
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJB4Ve+8nBsWUGYjOhVZbpvVHfQVMxNOlwMPvjR2Yz7Q someone"
 
 
@@ -92,7 +92,8 @@ def wrong(body):
 
 
 class Sweep:
-    def __init__(self):
+    def __init__(self, sends_wrong):
+        self.sends_wrong = sends_wrong
         services, self.project, self.user = sign_in()
         self.compute = next(services[name] for name in ("compute", "compute_legacy") if name in services)
         self.calls = collections.Counter()
@@ -109,13 +110,13 @@ class Sweep:
         self.network = network.need("POST", "/v2.0/networks", {"network": {"name": "sweep"}})["network"]["id"]
         subnet = {"network_id": self.network, "ip_version": 4, "cidr": "10.99.0.0/16"}
         network.need("POST", "/v2.0/subnets", {"subnet": subnet})
-        flavor = {"name": "sweep", "ram": 64, "vcpus": 1, "disk": 0}
+        flavor = {"name": f"sweep {self.image}", "ram": 64, "vcpus": 1, "disk": 0}
         self.flavor = self.compute.need("POST", "/flavors", {"flavor": flavor}, 1)["flavor"]["id"]
         spec = {"extra_specs": {"hw:cpu_policy": "shared"}}
         self.compute.need("POST", f"/flavors/{self.flavor}/os-extra_specs", spec, 1)
         limits = {"instances": -1, "cores": -1, "ram": -1, "key_pairs": -1}
         self.compute.need("PUT", f"/os-quota-sets/{self.project}", {"quota_set": limits}, 1)
-        self.compute.need("POST", "/os-keypairs", {"keypair": {"name": "sweep", "public_key": KEY}}, 1)
+        self.compute.call("POST", "/os-keypairs", {"keypair": {"name": "sweep", "public_key": KEY}}, 1)
 
     def call(self, method, path, body=None):
         """One call at the version of the moment; its answer, or nothing when it was refused."""
@@ -127,7 +128,7 @@ class Sweep:
 
     def send(self, method, path, body, undo=None):
         """A call with a body, after the wrong ones of the same; `undo` gets what those that pass had for an answer."""
-        if self.version in EDGES:
+        if self.sends_wrong:
             for variant in wrong(body):
                 answer = self.call(method, path, variant)
                 if answer is not None and undo:
@@ -153,10 +154,10 @@ class Sweep:
             return
         path = f"/flavors/{made['flavor']['id']}"
         self.send("PUT", path, {"flavor": {"description": "anew"}})
-        self.send("POST", f"{path}/os-extra_specs", {"extra_specs": {"hw:cpu_policy": "shared", "quota:x": "1"}})
-        self.get(f"{path}/os-extra_specs", f"{path}/os-extra_specs/quota:x")
-        self.send("PUT", f"{path}/os-extra_specs/quota:x", {"quota:x": "2"})
-        self.call("DELETE", f"{path}/os-extra_specs/quota:x")
+        self.send("POST", f"{path}/os-extra_specs", {"extra_specs": {"hw:cpu_policy": "shared", "hw:numa_nodes": "1"}})
+        self.get(f"{path}/os-extra_specs", f"{path}/os-extra_specs/hw:numa_nodes")
+        self.send("PUT", f"{path}/os-extra_specs/hw:numa_nodes", {"hw:numa_nodes": "2"})
+        self.call("DELETE", f"{path}/os-extra_specs/hw:numa_nodes")
         self.send("POST", f"{path}/action", {"addTenantAccess": {"tenant": self.project}})
         self.get(f"{path}/os-flavor-access")
         self.call("POST", f"{path}/action", {"addTenantAccess": {"tenant": self.project}})
@@ -270,7 +271,8 @@ class Sweep:
             self.send("PUT", path, {"server": {member: "anew"}})
         self.actions(path, server)
         self.call("DELETE", path)
-        reservation = {**body["server"], "return_reservation_id": True, "networks": [], "max_count": 2}
+        reservation = {**body["server"], "return_reservation_id": True, "max_count": 2}
+        reservation.pop("hostname", None)
         answer = self.call("POST", "/servers", {"server": reservation})
         if answer is not None:
             self.call("GET", f"/servers/detail?reservation_id={answer['reservation_id']}")
@@ -372,8 +374,10 @@ class Sweep:
 
 
 def main():
-    first, last = (int(word) for word in (sys.argv[1:] + ["1", str(LAST)][len(sys.argv) - 1:])[:2])
-    sys.exit(Sweep().run(range(first, last + 1)))
+    words = sys.argv[1:]
+    sends_wrong = "--wrong" in words
+    versions = [int(word) for word in words if word != "--wrong"]
+    sys.exit(Sweep(sends_wrong).run(versions or (EDGES if sends_wrong else range(1, LAST + 1))))
 
 
 if __name__ == "__main__":

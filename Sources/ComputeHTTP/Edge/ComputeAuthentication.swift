@@ -28,7 +28,8 @@ struct ComputeAuthentication: Sendable {
         var service: TokenFacts?
         if let text = request.headers.first(name: IdentityHeaders.serviceToken), !text.isEmpty {
             let checked = try await check(text)
-            if requiresServiceRoles, Set(checked.roles).isDisjoint(with: serviceRoles) { throw .unauthorized(challenge) }
+            let isService = !Set(checked.roles).isDisjoint(with: serviceRoles)
+            if requiresServiceRoles, !isService { throw .unauthorized(challenge) }
             service = checked
         }
         return policy.context(

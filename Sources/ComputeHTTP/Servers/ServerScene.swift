@@ -71,6 +71,9 @@ final class ServerSubject: Sendable {
         id = server.id.description
     }
 
+    /// Whether the reason of a failure is shown.
+    var showsFault: Bool { server.fault != nil && ServerStatus.withFault.contains(status) }
+
     /// The state of its host as far as it may be seen; nil when it may not.
     var hostStatus: String? {
         let word = server.host.map { scene.hosts[$0] ?? "" } ?? ""

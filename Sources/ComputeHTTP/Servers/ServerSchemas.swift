@@ -30,8 +30,9 @@ enum ServerSchemas {
             "tags": .queryPattern, "tags-any": .queryPattern, "not-tags": .queryPattern, "not-tags-any": .queryPattern,
         ])
         let since66 = since26.with(["changes-before": .multiple(.string(format: "date-time"))])
+        let overlooked = ServerSorting.overlooked.filter { $0 != "locked" }
         let since73 = since66.with([
-            "sort_key": sortKeys(["locked"] + ServerSorting.accepted + ServerSorting.overlooked.filter { $0 != "locked" }),
+            "sort_key": sortKeys(["locked"] + ServerSorting.accepted + overlooked),
             "locked": .queryText,
         ])
         let since75 = since73.with(["sort_key": sortKeys(["locked"] + ServerSorting.accepted)]).allowing(.forbidden)

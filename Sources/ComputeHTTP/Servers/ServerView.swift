@@ -24,8 +24,9 @@ enum ServerView {
     /// The answer to a change before 2.75.
     static let changed = View<ServerSubject>(
         basic.map { $0.name == "addresses" ? plainAddresses : $0 }
-            + later.filter { !["host_status", "OS-EXT-SRV-ATTR:hostname", "pinned_availability_zone"].contains($0.name) }
-            + [serverGroups])
+            + later.filter { !notInOldChanges.contains($0.name) } + [serverGroups])
+
+    private static let notInOldChanges = ["host_status", "OS-EXT-SRV-ATTR:hostname", "pinned_availability_zone"]
 
     // MARK: From the first version on
 
@@ -61,7 +62,7 @@ enum ServerView {
         Field("progress", always, when: { ServerStatus.withProgress.contains($0.status) }) {
             $1.int($0.server.progress)
         },
-        Field("fault", always, when: { ServerStatus.withFault.contains($0.status) && $0.server.fault != nil }, writeFault),
+        Field("fault", always, when: \.showsFault, writeFault),
     ]
 
     private static let plainAddresses = Field("addresses", always) { subject, w in

@@ -131,8 +131,7 @@ extension ImageAPI {
     ) async throws -> HTTPResponse {
         let caller = try await caller(request)
         _ = try await store.update(try request.imageID()) { image in
-            guard caller.sees(image) else { throw ImageFault.noImage("\(image.id)") }
-            guard caller.isAdmin else { throw ImageFault.notAllowed(action) }
+            try caller.requireOwning(image, action)
             guard image.status == old || image.status == new else {
                 throw ImageFault.forbidden("Not allowed to \(action) image in status '\(image.status.rawValue)'")
             }

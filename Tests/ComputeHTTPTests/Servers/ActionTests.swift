@@ -126,7 +126,9 @@ import WireJSON
         let whole = await act(api, id, ["os-getConsoleOutput": [:]])
         #expect(whole.status == 200)
         #expect(try whole.json() == ["output": "one\ntwo[0m\nthree"])
-        for (length, wanted) in [("1", "three"), ("\"2\"", "two[0m\nthree"), ("0", ""), ("null", "one\ntwo[0m\nthree"), ("-1", "one\ntwo[0m\nthree")] {
+        let all = "one\ntwo[0m\nthree"
+        let tails = [("1", "three"), ("\"2\"", "two[0m\nthree"), ("0", ""), ("null", all), ("-1", all)]
+        for (length, wanted) in tails {
             let body = try JSONParser.parse(Array("{\"os-getConsoleOutput\": {\"length\": \(length)}}".utf8))
             #expect(try await act(api, id, body).json()["output"]?.string == wanted)
         }
@@ -168,12 +170,15 @@ import WireJSON
         #expect(try await put(["accessIPv6": "2001:db8::1"], "2.1").json()["server"]?["accessIPv6"] == "2001:db8::1")
         #expect(try await put(["OS-DCF:diskConfig": "AUTO"], "2.1").json()["server"]?["OS-DCF:diskConfig"] == "AUTO")
         #expect(await put(["hostname": "web.example"], "2.93").status == 400)
-        #expect(try await put(["hostname": "web.example"], "2.94").json()["server"]?["OS-EXT-SRV-ATTR:hostname"] == "web.example")
+        let named = try await put(["hostname": "web.example"], "2.94").json()
+        #expect(named["server"]?["OS-EXT-SRV-ATTR:hostname"] == "web.example")
         let pinned = try await put(["pinned_availability_zone": "nova"], "2.104").json()
         #expect(pinned["server"]?["pinned_availability_zone"] == "nova")
         #expect(await put(["pinned_availability_zone": "mars"], "2.104").status == 409)
-        #expect(try await put(["pinned_availability_zone": .null], "2.104").json()["server"]?["pinned_availability_zone"] == .null)
-        #expect(await put(["pinned_availability_zone": "mars"], "2.104").fault?.hasPrefix("Server can only be pinned") == true)
+        let free = try await put(["pinned_availability_zone": .null], "2.104").json()
+        #expect(free["server"]?["pinned_availability_zone"] == .null)
+        let elsewhere = await put(["pinned_availability_zone": "mars"], "2.104")
+        #expect(elsewhere.fault?.hasPrefix("Server can only be pinned") == true)
         #expect(await api.send(.PUT, "/servers/\(id)", as: .reader, json: ["server": [:]]).status == 403)
     }
 }

@@ -74,7 +74,8 @@ import WireJSON
         let api = try await APIFixture.start()
         let ground = try await api.ground()
         let response = await api.create(
-            ground, "2.1", .member, ["name": "My Web_1", "min_count": "2", "max_count": 3, "return_reservation_id": true])
+            ground, "2.1", .member,
+            ["name": "My Web_1", "min_count": "2", "max_count": 3, "return_reservation_id": true])
         #expect(response.status == 202)
         let reservation = try #require(try response.json()["reservation_id"]?.string)
         let servers = try await api.store.instances(
@@ -198,7 +199,7 @@ import WireJSON
                 "400 Port ID '\(free)' was specified twice"))
         #expect(
             await fault([["port": .string("\(free)")]], "2.1", ["max_count": 2]).hasPrefix(
-                "400 Failed to launch instances: Unable to launch multiple instances with a single configured port ID."))
+                "400 Failed to launch instances: Unable to launch multiple instances with a single configured port"))
         #expect(
             await fault([["port": .string("\(free)"), "fixed_ip": "10.0.0.9"]]).hasPrefix(
                 "400 Specified Fixed IP '10.0.0.9' cannot be used"))

@@ -14,8 +14,9 @@ import WireJSON
         func send(_ method: HTTPMethod, _ suffix: String = "", _ json: JSONValue? = nil) async -> InMemoryResponse {
             await api.send(method, path + suffix, json: json)
         }
-        #expect(try await send(.POST, "", ["metadata": ["a": "1", "b": "2"]]).json() == ["metadata": ["a": "1", "b": "2"]])
-        #expect(try await send(.GET).json() == ["metadata": ["a": "1", "b": "2"]])
+        let both: JSONValue = ["metadata": ["a": "1", "b": "2"]]
+        #expect(try await send(.POST, "", both).json() == both)
+        #expect(try await send(.GET).json() == both)
         #expect(try await send(.GET, "/a").json() == ["meta": ["a": "1"]])
         #expect(try await send(.PUT, "/a", ["meta": ["a": "3"]]).json() == ["meta": ["a": "3"]])
         #expect(await send(.PUT, "/a", ["meta": ["b": "3"]]).fault == "Request body and URI mismatch")
@@ -30,7 +31,8 @@ import WireJSON
             await send(.POST, "", ["metadata": ["d": "", "e": "", "f": ""]]).fault
                 == "Maximum number of metadata items exceeds 3")
         #expect(await send(.POST, "", ["metadata": ["bad/key": "1"]]).status == 400)
-        #expect(await send(.POST, "", ["metadata": ["long": .string(String(repeating: "x", count: 256))]]).status == 400)
+        let long = JSONValue.string(String(repeating: "x", count: 256))
+        #expect(await send(.POST, "", ["metadata": ["long": long]]).status == 400)
         #expect(await api.send(.GET, path, as: .reader).status == 200)
         #expect(await api.send(.POST, path, as: .reader, json: ["metadata": [:]]).status == 403)
     }
@@ -106,7 +108,8 @@ import WireJSON
         let rule: JSONValue = [
             "id": .string(UUIDValue.random().description), "direction": "ingress", "protocol": "tcp",
         ]
-        let group = try api.networks.addGroup("web", project: APIFixture.project, rules: [rule, ["id": "x", "direction": "egress"]])
+        let outward: JSONValue = ["id": "x", "direction": "egress"]
+        let group = try api.networks.addGroup("web", project: APIFixture.project, rules: [rule, outward])
         try api.networks.addPort([
             "device_id": .string(id.description), "security_groups": [.string(group.description)],
         ])

@@ -91,8 +91,7 @@ enum CreateSchemas {
     /// Hints to the scheduler; unknown ones are for filters that a deployment may have.
     private static let hints: JSONSchema = .object(
         [
-            "group": .oneOf(.document(["type": "array", "items": ["type": "string", "format": "uuid"]]), .uuid),
-            "different_host": .oneOf(.uuid, .document(["type": "array", "items": ["type": "string", "format": "uuid"]])),
+            "group": .oneOf(.array(of: .uuid), .uuid), "different_host": .oneOf(.uuid, .array(of: .uuid)),
             "same_host": .document(["type": ["string", "array"], "items": ["type": "string", "format": "uuid"]]),
             "query": .document(["type": ["string", "object"]]), "target_cell": .name,
             "different_cell": .document(["type": ["string", "array"], "items": ["type": "string"]]),

@@ -23,7 +23,9 @@ struct ServerListRequest {
         conditions += Self.tagConditions(&filters, call)
         if let project = try Self.projectCondition(&filters, call, rule) { conditions.append(project) }
         if let locked = filters.removeValue(forKey: "locked") {
-            guard let wanted = BooleanText.strict(locked) else { throw ComputeFault.badRequest(BooleanText.refusal(locked)) }
+            guard let wanted = BooleanText.strict(locked) else {
+                throw ComputeFault.badRequest(BooleanText.refusal(locked))
+            }
             conditions.append(.locked(wanted))
         }
         for (name, value) in filters {
