@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the end-to-end tests of the fake driver through a recording proxy that holds every answer of the compute API
-# against the reference's published schemas, then prints the proxy's report.
+# Runs the end-to-end tests of the fake driver, every operation at every microversion, and bodies that are wrong,
+# through a recording proxy that holds every answer of the compute API against the reference's published schemas, then
+# prints the proxy's report.
 #
 #   CONTRACT_TOOL=.../contract.sh contract.sh
 set -euo pipefail
@@ -32,6 +33,10 @@ until (: </dev/tcp/127.0.0.1/$IDENTITY_PORT) 2>/dev/null; do
 done
 
 status=0
-E2E_PORT=$port E2E_AUTH_URL=http://127.0.0.1:$IDENTITY_PORT/identity/v3 "$here/run.sh" fake || status=1
+export E2E_PORT=$port E2E_AUTH_URL=http://127.0.0.1:$IDENTITY_PORT/identity/v3
+unset OS_AUTH_URL
+"$here/run.sh" fake || status=1
+"$here/run.sh" sweep || status=1
+"$here/run.sh" sweep -- --wrong || status=1
 bash "$tool" report || status=1
 exit $status

@@ -2,6 +2,7 @@
 # The whole of Kilonova, driven from outside by the unmodified OpenStack clients.
 #
 #   run.sh [fake] [libvirt] [-- ARGUMENT OF unittest...]      (default: fake)
+#   run.sh sweep [-- ARGUMENT OF sweep.py...]                 every operation at every microversion
 #
 # Each set starts its own daemon on free ports with its own state directory and removes both at its end.
 #
@@ -17,9 +18,9 @@ export PATH=$PATH:/usr/sbin:/sbin PYTHONDONTWRITEBYTECODE=1
 sets=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     case $1 in
-    fake | libvirt) sets+=("$1") ;;
+    fake | libvirt | sweep) sets+=("$1") ;;
     *)
-        echo "run.sh: there is no set named $1; choose from fake and libvirt." >&2
+        echo "run.sh: there is no set named $1; choose from fake, libvirt and sweep." >&2
         exit 64
         ;;
     esac
@@ -45,6 +46,10 @@ export KILONOVAD KILONOVA_ROOT=$root
 
 status=0
 for set_name in "${sets[@]}"; do
-    "$python" "$here/run.py" "$set_name" "$@" || status=1
+    if [ "$set_name" = sweep ]; then
+        "$python" "$here/sweep.py" "$@" || status=1
+    else
+        "$python" "$here/run.py" "$set_name" "$@" || status=1
+    fi
 done
 exit $status

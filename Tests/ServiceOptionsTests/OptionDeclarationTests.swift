@@ -6,10 +6,10 @@ import Testing
         #expect(APIOptions().maxLimit == 1000)
         let options = try KilonovaOptions(ConfigurationSource())
         #expect(options.api.maxLimit == 1000)
-        #expect(options.compute.instancesPath == "/var/lib/kilonova/instances")
+        #expect(options.kilonova.imagePath == "/var/lib/kilonova/images")
         #expect(options.database.connection.revealed == "sqlite:///var/lib/kilonova/kilonova.sqlite")
         #expect(options.node.host == nil)
-        #expect(options.compute.cpuAllocationRatio == nil)
+        #expect(options.compute.pluginDirectory == nil)
         #expect(options.network.credentials.projectName == "service")
     }
 
@@ -19,7 +19,7 @@ import Testing
                 [DEFAULT]
                 compute_driver = libvirt.LibvirtDriver
                 my_ip = 10.0.0.11
-                cpu_allocation_ratio = 8
+                max_concurrent_builds = 8
                 osapi_max_limit = 500
                 [api]
                 auth_strategy = keystone
@@ -36,13 +36,14 @@ import Testing
                 """)
         let options = try KilonovaOptions(source)
         #expect(options.node.myIP == "10.0.0.11")
-        #expect(options.compute.cpuAllocationRatio == 8)
+        #expect(options.compute.concurrentBuildsMax == 8)
         #expect(options.api.maxLimit == 500)
         #expect(options.network.trustsMetadataProxy)
         #expect(options.network.credentials.password?.revealed == "NEUTRON_PASS")
         #expect(
             source.warnings(known: KilonovaOptions.schemas).map(\.description) == [
                 "nova.conf:5: [DEFAULT] osapi_max_limit is deprecated; write [api] max_limit",
+                "nova.conf:7: [api] auth_strategy is ignored: nothing here reads it",
                 "nova.conf:14: [vnc] is ignored: nothing here reads this group",
                 "nova.conf:17: [quota] instence is ignored: nothing here reads it; did you mean instances?",
             ])
@@ -77,7 +78,7 @@ import Testing
             options: [
                 DeclaredOption(
                     name: "virt_type", type: .choice(["auto", "kvm", "qemu"]), defaultText: "auto", help: "Type."),
-                DeclaredOption(name: "images_path", type: .path, defaultText: "$instances_path/_base", help: "Images."),
+                DeclaredOption(name: "images_path", type: .path, defaultText: "$state_path/instances/_base", help: "Images."),
                 DeclaredOption(name: "cpu_model", type: .string, defaultText: nil, help: "Model."),
             ])
         let source = try ConfigurationSource(text: "[libvirt]\nvirt_type = qemu\nvirt_typ = x\n")

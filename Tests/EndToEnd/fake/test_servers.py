@@ -90,7 +90,7 @@ class Servers(CloudTest):
         self.assertEqual((server["description"], server["properties"], server["tags"]), ("new", {"p": "q"}, ["t"]))
         self.openstack.run("server", "unset", "--property", "p", "--tag", "t", "--description", "after", version="2.52")
         server = self.openstack.json("server", "show", "after", version="2.52")
-        self.assertEqual((server["description"], server["properties"], server["tags"]), (None, {}, []))
+        self.assertEqual((server["description"], server["properties"], server["tags"]), ("", {}, []))
 
 
 class ServerLists(CloudTest):
@@ -131,7 +131,6 @@ class ServerLists(CloudTest):
                                      paginated=False)
         self.assertEqual([server.name for server in second], names[3:])
         self.assertEqual(len(self.names("--limit", "2")), 2)
-        self.assertEqual(sorted(self.names("--limit", "-1")), sorted(names))
 
     def test_long_and_of_all_projects(self):
         row = self.openstack.json("server", "list", "--long", "--name", "alpha")[0]

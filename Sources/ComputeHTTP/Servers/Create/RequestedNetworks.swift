@@ -66,13 +66,15 @@ struct RequestedNetworks {
 
     private var token: String? { call.context.authToken }
 
-    /// Without a wish: the one network that the project can use, if there is exactly one.
+    /// Without a wish: the one network that the project can use, if there is exactly one. External networks are for
+    /// routers and must be named, as the conductor has it too.
     private func theProjectsNetwork(isAuto: Bool) async throws -> NetworkRequest {
         if isAuto { try call.require(ServerPolicy.createWithNetwork, PolicyTarget(call.context)) }
         let project = try call.project()
         let networks = call.services.networks
         let own = try await networks.networks([("tenant_id", project), ("shared", "false")], token: token)
-        let usable = try await own + networks.networks([("shared", "true")], token: token)
+        let shared = try await networks.networks([("shared", "true")], token: token)
+        let usable = (own + shared).filter { !$0.isExternal }
         guard usable.count <= 1 else {
             throw ComputeFault.conflict(
                 "Multiple possible networks found, use a Network ID to be more specific.")
