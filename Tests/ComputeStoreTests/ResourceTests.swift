@@ -34,10 +34,10 @@ struct ResourceTests {
                     bindings: [.bridge])
             }
             let id = try await report()
-            let flushes = store.database.commitCounts.onDisk
+            let flushes = Scene.flushes(store)
             #expect(try await report() == id)
             try await store.heartbeat(binary: "b", host: "h", topic: "t", version: 1, trouble: nil)
-            #expect(store.database.commitCounts.onDisk == flushes)
+            #expect(Scene.flushes(store) == flushes)
             let nodes = try await store.computeNodes()
             #expect(nodes.map(\.id) == [id] && nodes.first?.inventory == inventory)
         }
@@ -107,15 +107,15 @@ struct ResourceTests {
         await #expect(throws: StoreError.self) { try await store.deleteKeypair("a", of: "u") }
     }
 
-    @Test func quotasOfProjectsComeBeforeThoseOfTheClass() async throws {
+    @Test func quotasAreKeptByProjectUserAndClass() async throws {
         let store = try await Scene.inMemory()
-        let configured = ProjectLimits(
-            creation: CreationLimits(instances: 10, cores: 20, memoryMiB: 1000), metadataItems: 5)
         try await store.setQuotaClass("default", ["instances": 7, "cores": 8])
-        try await store.setQuotas(["instances": 3], ofProject: "p")
-        let limits = try await store.limits(ofProject: "p", configured: configured)
-        #expect((limits.creation.instances, limits.creation.cores, limits.creation.memoryMiB) == (3, 8, 1000))
+        for limit in [4, 3] { try await store.setQuotas(["instances": limit], ofProject: "p") }
+        try await store.setQuotas(["cores": 2], ofProject: "p", user: "u")
+        #expect(try await store.quotas(ofProject: "p") == ["instances": 3])
+        #expect(try await store.quotas(ofProject: "p", user: "u") == ["cores": 2])
         try await store.deleteQuotas(ofProject: "p")
+        #expect(try await store.quotas(ofProject: "p", user: "u") == [:])
         #expect(try await store.quotas(ofProject: "p") == [:])
         #expect(try await store.quotaClass("default") == ["instances": 7, "cores": 8])
     }

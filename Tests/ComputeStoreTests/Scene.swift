@@ -42,6 +42,9 @@ enum Scene {
         rmdir(directory)
     }
 
+    /// How often a store's database waited for the disk.
+    static func flushes(_ store: ComputeStore) -> Int { store.database.commitCounts.onDisk }
+
     static let unlimited = CreationLimits(instances: -1, cores: -1, memoryMiB: -1)
     static let flavor = FlavorSpec(flavorID: "f1", name: "small", vcpus: 2, memoryMiB: 512, rootGiB: 1)
 

@@ -44,6 +44,7 @@ enum ComputeEndpoints {
         + HypervisorEndpoints.all
         + ServiceEndpoints.all
         + ZoneEndpoints.all
+        + AggregateEndpoints.all
         + ExtensionEndpoints.all
 
     /// The operations by path.

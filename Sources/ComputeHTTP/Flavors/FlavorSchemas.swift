@@ -79,7 +79,7 @@ enum FlavorSchemas {
     // MARK: Access
 
     static func access(_ action: String) -> Versioned<JSONSchema?> {
-        let tenant = JSONSchema.object(["tenant": .string(length: 1...255)], required: ["tenant"])
+        let tenant = JSONSchema.object(["tenant": .projectID], required: ["tenant"])
         return Versioned(since: v(1), JSONSchema.object([:], required: [action]).with([action: tenant]))
     }
 }

@@ -27,7 +27,7 @@ enum KeypairEndpoints {
     private static let first = JSONSchema.object(
         ["name": .keypairName, "public_key": .anyString], required: ["name"])
     private static let typed = first.with(["type": .choice(["ssh", "x509"])])
-    private static let ofUser = typed.with(["user_id": .anyString])
+    private static let ofUser = typed.with(["user_id": .userID])
 
     private static let create = Versioned<JSONSchema?>(since: v(1), body(first))
         .then(since: v(2), body(typed))

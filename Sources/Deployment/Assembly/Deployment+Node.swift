@@ -73,7 +73,8 @@ extension Deployment {
             ])
     }
 
-    /// The metadata service on its own port, for proxies; the network worker adds sockets inside namespaces.
+    /// The metadata service, listening for proxies if that is configured; the network worker adds sockets inside
+    /// namespaces.
     private func startMetadata(_ store: ComputeStore, _ accounts: Accounts) async throws -> HTTPServer {
         let service = up.options.apiService
         var options = MetadataAPIOptions()
@@ -84,12 +85,13 @@ extension Deployment {
         options.sharedSecret = secret.isEmpty ? accounts.metadataSecret : secret
         let api = MetadataAPI(options, store: store, logger: logger("metadata"))
         let server = HTTPServer(
-            listeners: [.tcp(host: service.metadataListen ?? up.options.kilonova.listen, port: service.metadataPort)],
+            listeners: service.metadataListen.map { [.tcp(host: $0, port: service.metadataPort)] } ?? [],
             responder: api,
             logger: logger("metadata"))
         do {
-            let bound = try await server.start()
-            try state.write("run/metadata", (bound.first?.url ?? "") + "\n", mode: 0o644)
+            if let bound = try await server.start().first {
+                try state.write("run/metadata", bound.url + "\n", mode: 0o644)
+            }
         } catch let error as HTTPServerError {
             throw DeploymentError(.unavailable, "the metadata service: \(error)")
         }

@@ -36,7 +36,7 @@ class Process(CloudTest):
         self.cloud.kill()
         self.cloud.start()
         wait_until("every server is gone", lambda: not self.openstack.json("server", "list"), 60)
-        self.assertEqual(self.openstack.json("port", "list", "--network", "net"), [])
+        self.assertEqual(self.openstack.json("port", "list", "--device-owner", "compute:nova"), [])
         provider = self.openstack.json("resource", "provider", "list")[0]["uuid"]
         usage = self.openstack.json("resource", "provider", "usage", "show", provider)
         self.assertEqual({row["usage"] for row in usage}, {0})

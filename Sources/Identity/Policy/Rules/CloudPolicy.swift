@@ -48,6 +48,10 @@ package enum CloudPolicy {
         "os_compute_api:os-availability-zone:detail", PolicyDefault.admin,
         "List availability zones with their hosts and services.",
         [.get("/os-availability-zone/detail")])
+    package static let aggregateList = PolicyRule(
+        "os_compute_api:os-aggregates:index", PolicyDefault.admin,
+        "List host aggregates.",
+        [.get("/os-aggregates")])
     package static let extensions = PolicyRule(
         "os_compute_api:extensions", PolicyDefault.anybody,
         "List the API's old extensions.",
@@ -55,6 +59,7 @@ package enum CloudPolicy {
 
     package static let all = [
         hypervisorList, hypervisorDetail, hypervisorStatistics, hypervisorShow, hypervisorUptime, hypervisorSearch,
-        hypervisorServers, serviceList, serviceUpdate, serviceDelete, zoneList, zoneDetail, extensions,
+        hypervisorServers, serviceList, serviceUpdate, serviceDelete, zoneList, zoneDetail, aggregateList,
+        extensions,
     ]
 }
