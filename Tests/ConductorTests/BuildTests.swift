@@ -1,3 +1,4 @@
+import Database
 import ComputeModel
 import ComputeStore
 import Messaging

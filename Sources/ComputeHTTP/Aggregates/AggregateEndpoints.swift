@@ -1,5 +1,6 @@
 import APIVersioning
 import Identity
+import WireJSON
 
 /// The list of host aggregates. There are none, and no operation makes one; clients ask for the list while they show
 /// a hypervisor.
