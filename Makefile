@@ -62,7 +62,7 @@ test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 	@$(scripts)/test.sh libvirt
 
 test-tsan: ## the tests in Swift under the thread sanitizer
-	swift test --sanitize=thread --scratch-path .build-tsan
+	swift test --sanitize=thread --no-parallel --scratch-path .build-tsan
 
 contract: ## the end-to-end tests through a recording proxy: make contract CONTRACT_TOOL=.../contract.sh
 	@Tests/EndToEnd/contract.sh

@@ -86,7 +86,7 @@ build_everything() {
 }
 
 unit_tests() {
-    swift test --skip-build
+    swift test --skip-build --no-parallel
     if [ -d Plugins/DriverKit/Tests ]; then
         swift test --package-path Plugins/DriverKit
     fi

@@ -33,7 +33,8 @@ package enum Maintenance {
             return sagas.map { saga in
                 let owner = saga.owner.map { " owner \($0.place)" } ?? ""
                 return
-                    "\(moment(saga.record.created))  \(saga.status.rawValue)  \(saga.record.name)  \(saga.record.id)\(owner)\n"
+                    "\(moment(saga.record.created))  \(saga.status.rawValue)  \(saga.record.name)"
+                    + "  \(saga.record.id)\(owner)\n"
             }.joined()
         }
     }

@@ -73,7 +73,9 @@ package struct SchedulerService: Sendable {
         for host in options.selector.order(passed, using: &random) {
             for candidate in host.candidates {
                 guard try await claim(candidate, for: instance, spec) else { continue }
-                if let index = hosts.firstIndex(where: { $0.nodeID == host.nodeID }) { hosts[index].consume(spec.flavor) }
+                if let index = hosts.firstIndex(where: { $0.nodeID == host.nodeID }) {
+                    hosts[index].consume(spec.flavor)
+                }
                 logger.info(
                     "destination selected", metadata: ["instance.id": "\(instance)", "host": "\(host.host)"])
                 return Selection(
@@ -119,8 +121,10 @@ package struct SchedulerService: Sendable {
         let nodes = try await store.computeNodes()
         explanation.stages.append(("nodes", nodes.count))
         let question = FindCandidates(
-            resources: spec.flavor.resources.merging(Self.resourceOverrides(spec.flavor)) { $1 }.filter { $0.value > 0 },
-            requiredTraits: Self.traits(spec, "required"), forbiddenTraits: Set(Self.traits(spec, "forbidden").flatMap { $0 }),
+            resources: spec.flavor.resources.merging(Self.resourceOverrides(spec.flavor)) { $1 }
+                .filter { $0.value > 0 },
+            requiredTraits: Self.traits(spec, "required"),
+            forbiddenTraits: Set(Self.traits(spec, "forbidden").flatMap { $0 }),
             inTree: Self.node(spec, among: nodes).map { ProviderID($0.uuid) }, limit: options.candidatesMax)
         let found = try await ask(question)
         let byRoot = Dictionary(grouping: found, by: \.root)
@@ -142,7 +146,8 @@ package struct SchedulerService: Sendable {
                 isUp: service?.isUp(at: now, downAfter: options.serviceDownAfter) ?? false,
                 isDisabled: service?.isDisabled ?? false, disabledReason: service?.disabledReason,
                 inventory: node.inventory, traits: node.traits, bindings: node.bindings, instances: used.instances,
-                ioOperations: used.ioOperations, usedVCPUs: used.vcpus, usedMemoryMiB: used.memoryMiB, usedDiskGiB: used.diskGiB,
+                ioOperations: used.ioOperations, usedVCPUs: used.vcpus, usedMemoryMiB: used.memoryMiB,
+                usedDiskGiB: used.diskGiB,
                 candidates: candidates)
         }
     }

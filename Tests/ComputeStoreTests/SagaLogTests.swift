@@ -135,11 +135,12 @@ struct SagaLogTests {
 struct SagaEngineTests {
     private let id = SagaID("s")
 
-    private func executor(_ log: any SagaLog, _ cell: Trail, place: String = "one", incarnation: String = "a") async
-        -> SagaExecutor
-    {
+    private func executor(
+        _ log: any SagaLog, _ cell: Trail, place: String = "one", incarnation: String = "a",
+        time: Duration = .seconds(1000)
+    ) async -> SagaExecutor {
         var options = SagaExecutorOptions()
-        options.lease = .milliseconds(200)
+        options.clock.now = { time }
         options.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         options.eventHook = { moment in try await cell.pass(moment) }
         let executor = SagaExecutor(
@@ -182,10 +183,10 @@ struct SagaEngineTests {
         try await dead.submit(Chain.self, id: id, parameters: .init())
         await dead.becomeIdle()
         await trail.crash(at: nil)
-        let heir = await executor(log, trail, place: "two")
-        #expect(try await heir.adopt() == 0)
-        let deadline = ContinuousClock.now + .seconds(10)
-        while try await heir.adopt() == 0, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(5)) }
+        let early = await executor(log, trail, place: "two", time: .seconds(1029))
+        #expect(try await early.adopt() == 0)
+        let heir = await executor(log, trail, place: "two", time: .seconds(1031))
+        #expect(try await heir.adopt() == 1)
         await heir.becomeIdle()
         #expect(try await log.load(id)?.conclusion == .completed)
     }

@@ -110,7 +110,8 @@ struct BuildTests {
 
     @Test func aRefusalOfTheNetworkServiceEndsTheBuild() async throws {
         try await World.withConductor { world in
-            await world.network.refuse(.overQuota(service: "network", message: "Quota exceeded for resources: ['port']."))
+            await world.network.refuse(
+                .overQuota(service: "network", message: "Quota exceeded for resources: ['port']."))
             let id = try await world.create()
             try await world.reaches(.error, id)
             #expect(try await world.row(id).fault?.message == "Quota exceeded for resources: ['port'].")

@@ -19,7 +19,8 @@ struct PowerTests {
                 try await world.begin(action, on: id)
                 try await world.reaches(.active, id)
             }
-            #expect(await world.hosts.carriedOut == ["spawn", "power_off", "power_on", "reboot", "reboot"].map { "\($0) h1" })
+            let expected = ["spawn", "power_off", "power_on", "reboot", "reboot"].map { "\($0) h1" }
+            #expect(await world.hosts.carriedOut == expected)
             let (_, events) = try #require(try await world.store.action(of: id, requestID: "req-stop"))
             #expect(events.map(\.event) == ["compute_stop_instance"] && events.map(\.result) == ["Success"])
         }

@@ -151,6 +151,8 @@ class Sweep:
                 "OS-FLV-EXT-DATA:ephemeral": 0, "os-flavor-access:is_public": False}
         if self.version >= 55:
             body["description"] = "of the sweep"
+        if self.version >= 102:
+            del body["rxtx_factor"]
         made = self.send("POST", "/flavors", {"flavor": body},
                          lambda answer: self.call("DELETE", f"/flavors/{answer['flavor']['id']}"))
         if made is None:

@@ -23,8 +23,8 @@ struct RouterTests {
         for guest in guests { _ = await guest.run("ip", "route", "replace", "default", "via", "10.0.0.1") }
 
         // Out, and under which address.
-        #expect(try await caller(of: guests[0], at: "172.24.4.1") == "172.24.4.50")
-        #expect(try await caller(of: guests[1], at: "172.24.4.1") == "172.24.4.10")
+        #expect(try await caller(of: guests[0], at: "172.24.4.1", port: 9001) == "172.24.4.50")
+        #expect(try await caller(of: guests[1], at: "172.24.4.1", port: 9002) == "172.24.4.10")
 
         // In.
         try await guests[0].serve("inside", on: 8000)
@@ -43,7 +43,7 @@ struct RouterTests {
         try await host.command.run(["ip", "-batch", "-"], input: lines.map { $0 + "\n" }.joined())
         let inner = "link set lo up\naddress add 198.51.100.2/24 dev eth0\nlink set eth0 up\n"
         try await host.command.run(["ip", "-n", "world", "-batch", "-"], input: inner)
-        #expect(try await caller(of: guests[1], at: "198.51.100.2", in: "world") == "198.51.100.1")
+        #expect(try await caller(of: guests[1], at: "198.51.100.2", port: 9003, in: "world") == "198.51.100.1")
     }
 
     @Test func aRouterJoinsTwoNetworksAndRulesStillHold() async throws {
@@ -91,13 +91,15 @@ struct RouterTests {
     }
 
     /// Who the server at an address in the host's or another namespace sees when the guest connects to it.
-    private func caller(of guest: FakeGuest, at address: String, in namespace: String? = nil) async throws -> String {
+    private func caller(
+        of guest: FakeGuest, at address: String, port: UInt16, in namespace: String? = nil
+    ) async throws -> String {
         let place = guest.host.options.place
         let path = namespace.map(place.namespacePath) ?? place.networkNamespace
         let server = try MetadataSocket.open(
-            try #require(IPv4Address(address)), port: 9000, inNamespaceAt: path, called: path)
+            try #require(IPv4Address(address)), port: port, inNamespaceAt: path, called: path)
         defer { close(server) }
-        async let answer = guest.ask(address, 9000)
+        async let answer = guest.ask(address, Int(port))
         let caller = await acceptOne(server, answer: "hello")
         #expect(await answer == "hello")
         return caller

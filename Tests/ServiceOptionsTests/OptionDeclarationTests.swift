@@ -78,7 +78,8 @@ import Testing
             options: [
                 DeclaredOption(
                     name: "virt_type", type: .choice(["auto", "kvm", "qemu"]), defaultText: "auto", help: "Type."),
-                DeclaredOption(name: "images_path", type: .path, defaultText: "$state_path/instances/_base", help: "Images."),
+                DeclaredOption(
+                    name: "images_path", type: .path, defaultText: "$state_path/instances/_base", help: "Images."),
                 DeclaredOption(name: "cpu_model", type: .string, defaultText: nil, help: "Model."),
             ])
         let source = try ConfigurationSource(text: "[libvirt]\nvirt_type = qemu\nvirt_typ = x\n")

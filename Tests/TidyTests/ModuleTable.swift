@@ -37,7 +37,8 @@ struct ModuleTable {
         let lists = text.split(separator: "[", omittingEmptySubsequences: false).dropFirst()
             .map { $0.prefix { $0 != "]" } }
         let kind = text.firstMatch(of: #/,\s*\.([a-z]+)/#).map { String($0.1) } ?? "library"
-        guard let name = text.split(separator: "\"").first else {
+        // The first thing in quotes, on whichever line it stands.
+        guard let name = text.split(separator: "\"", omittingEmptySubsequences: false).dropFirst().first else {
             throw Unreadable(description: "Package.swift: an entry without a name: \(text.prefix(40))")
         }
         let items = lists.map { list in

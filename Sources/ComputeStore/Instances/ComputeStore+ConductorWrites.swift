@@ -256,7 +256,8 @@ extension ComputeStore {
         }
     }
 
-    /// Marks a server deleted, on disk, because users are told at once; its row stays for `deleted=true` and `changes-since`. Repeating it succeeds.
+    /// Marks a server deleted, on disk, because users are told at once; its row stays for `deleted=true` and
+    /// `changes-since`. Repeating it succeeds.
     package func markDeleted(_ id: InstanceID) async throws {
         let at = now()
         try await database.transaction { connection in

@@ -150,7 +150,9 @@ struct PortWiring: Sendable {
             let networks = try await network.networks([("router:external", "False")])
                 .filter { $0.projectID == project || $0.isShared }
             switch networks.count {
-            case 0: return ([RequestedInterface(network: try await network.autoAllocatedNetwork(project: project))], [:])
+            case 0:
+                let made = try await network.autoAllocatedNetwork(project: project)
+                return ([RequestedInterface(network: made)], [:])
             case 1: return ([RequestedInterface(network: networks[0].id)], [networks[0].id: networks[0]])
             default:
                 throw BuildFailure(

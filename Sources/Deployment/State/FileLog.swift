@@ -50,7 +50,8 @@ private struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         var line =
-            "\(Timestamp.now().iso8601WithMicrosecondsUTC) \(event.level.rawValue.uppercased()) \(label) \(event.message)"
+            "\(Timestamp.now().iso8601WithMicrosecondsUTC) \(event.level.rawValue.uppercased()) "
+            + "\(label) \(event.message)"
         let facts = event.metadata.map { metadata.merging($0) { $1 } } ?? metadata
         for (key, value) in facts.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
         file.write(line + "\n")

@@ -28,7 +28,10 @@ package struct IdentityStore: Sendable {
             password_hash VARCHAR(255) NOT NULL, tokens_valid_after BIGINT NOT NULL, UNIQUE (domain_id, name))
         """,
         "CREATE TABLE roles (id VARCHAR(64) PRIMARY KEY, name VARCHAR(255) NOT NULL UNIQUE)",
-        "CREATE TABLE implied_roles (prior VARCHAR(64) NOT NULL, implied VARCHAR(64) NOT NULL, PRIMARY KEY (prior, implied))",
+        """
+        CREATE TABLE implied_roles (
+            prior VARCHAR(64) NOT NULL, implied VARCHAR(64) NOT NULL, PRIMARY KEY (prior, implied))
+        """,
         """
         CREATE TABLE assignments (
             user_id VARCHAR(64) NOT NULL, kind VARCHAR(8) NOT NULL, target VARCHAR(64) NOT NULL,
