@@ -22,17 +22,20 @@ struct DeleteTests {
             switch phase {
             case .scheduling: await world.scheduler.hold()
             case .networking: await world.network.hold()
-            case .spawning: await world.hosts.set("h1", .silent)
+            case .spawning: await world.hosts.set("h1", .losingReports(.max))
             case .rescheduled:
                 await world.hosts.set("h1", .failing(.reschedule))
-                await world.hosts.set("h2", .silent)
+                await world.hosts.set("h2", .losingReports(.max))
             case .active: break
             }
             let id = try await world.create(
                 .list([RequestedInterface(port: port), RequestedInterface(network: world.network.network)]))
             switch phase {
             case .scheduling: try await until("the question") { await world.scheduler.holds == 1 }
-            case .networking: try await until("the port") { await world.network.holds == 1 }
+            case .networking:
+                try await until("the port") { await world.network.holds == 1 }
+                // Noted before it was bound: whoever cleans up after a crash must not delete it.
+                #expect(try await world.store.givenPorts(of: id) == [port])
             case .spawning: try await until("the spawn") { try await world.row(id).status.task == .spawning }
             case .rescheduled: try await until("the second spawn") {
                 let row = try await world.row(id)
@@ -44,7 +47,8 @@ struct DeleteTests {
             await world.scheduler.letGo()
             await world.network.letGo()
             if phase == .spawning || phase == .rescheduled {
-                // The agent comes round before it counts as down, with the spawn still in its queue.
+                // The guest is there, and its agent can be heard again before it counts as down.
+                try await until("the guest") { await world.hosts.count(of: id) == 1 }
                 try await until("the deletion") { try await world.row(id).status.task == .deleting }
                 for host in ["h1", "h2"] { await world.hosts.set(host, .well) }
             }

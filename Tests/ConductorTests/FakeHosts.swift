@@ -128,6 +128,10 @@ actor FakeScheduler {
         guard let host = hosts.first(where: { !message.excludedHosts.contains($0) }), let node = nodes[host] else {
             throw RemoteFault(kind: FaultKind.noValidHost, message: "No valid host was found.")
         }
+        // As placement does: who holds something cannot claim more.
+        guard message.instances.allSatisfy({ claims[ConsumerID($0.uuid)] == nil }) else {
+            throw RemoteFault(kind: FaultKind.noValidHost, message: "The instance holds a claim already.")
+        }
         return SelectDestinations.Reply(
             selections: message.instances.map { instance in
                 claims[ConsumerID(instance.uuid)] = host
