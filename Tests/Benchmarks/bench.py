@@ -32,7 +32,8 @@ class Cloud:
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
             [program, "up", "--state-dir", self.directory, "--set", "DEFAULT.compute_driver=fake",
-             "--set", "kilonova.port=0", "--set", "DEFAULT.metadata_listen_port=0",
+             "--set", "kilonova.port=0", "--set", "DEFAULT.metadata_listen=127.0.0.1",
+             "--set", "DEFAULT.metadata_listen_port=0",
              "--set", "neutron.service_metadata_proxy=true", "--set", "neutron.metadata_proxy_shared_secret=bench",
              "--set", "quota.instances=-1", "--set", "quota.cores=-1", "--set", "quota.ram=-1",
              "--set", "filter_scheduler.max_instances_per_host=100000",
