@@ -30,6 +30,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let conformance = Target.Dependency.product(name: "DriverConformance", package: "DriverKit")
@@ -52,6 +53,7 @@ let modules: [Module] = [
         "PeerClients", .library, ["ServiceOptions", "Identity", "WireJSON"],
         [kit, httpClient, nio, nioHTTP1, logging, crypto]),
     Module("ServiceInterfaces", .library, ["Messaging"], [kit]),
+    Module("DriverHTTP", .library, [], [kit, httpClient, nio, nioHTTP1, nioSSL]),
     // Services
     Module("Placement", .library, ["Database", "ServiceInterfaces", "Messaging", "ServiceOptions"], [kit, logging]),
     Module(
@@ -89,7 +91,7 @@ let modules: [Module] = [
         [
             "Database", "HTTPService", "Messaging", "ServiceOptions", "Sagas", "ComputeStore", "Identity",
             "PeerClients", "ServiceInterfaces",
-            "Placement", "Scheduling", "Conductor", "ComputeAgent", "NetworkAgent", "ComputeHTTP", "PlacementHTTP",
+            "Placement", "Scheduling", "Conductor", "ComputeAgent", "DriverHTTP", "NetworkAgent", "ComputeHTTP", "PlacementHTTP",
             "MetadataHTTP", "InstanceMetadata",
             "IdentityStandIn", "ImageStandIn", "NetworkStandIn", "WireJSON",
         ], [kit, logging, nio, nioPosix, httpClient]),
@@ -135,9 +137,11 @@ let modules: [Module] = [
         "MetadataHTTPTests", .test,
         ["MetadataHTTP", "InstanceMetadata", "ComputeStore", "Database", "HTTPService", "WireJSON"],
         [kit, logging, crypto]),
-    Module("ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, logging]),
+    Module(
+        "ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, conformance, logging]),
+    Module("DriverHTTPTests", .test, ["DriverHTTP"], [kit]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
-    Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit]),
+    Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),
     Module(
         "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
@@ -198,6 +202,7 @@ let package = Package(
     dependencies: [
         .package(path: "Plugins/DriverKit"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -9,7 +9,7 @@ set -euo pipefail
 packages_for() {
     case $1 in
     build) echo pkg-config libsqlite3-dev libvirt-dev git ;;
-    clients) echo python3 python3-venv ca-certificates openssh-client curl ;;
+    clients) echo python3 python3-venv ca-certificates openssh-client openssl curl ;;
     guest-image) echo busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils ;;
     libvirt) echo qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
         iproute2 iputils-ping nftables iptables dnsmasq-base conntrack procps genisoimage ;;

@@ -3,6 +3,7 @@ import ComputeModel
 import ComputeStore
 import Conductor
 import DriverAPI
+import DriverHTTP
 import HTTPService
 import Logging
 import Messaging
@@ -24,6 +25,9 @@ package final class Deployment: Sendable {
     private let door: FrontDoor
     private let server: HTTPServer
     private let client: HTTPClient
+    /// What drivers are lent.
+    let driverHTTP = DriverHTTPClient()
+    let lentFiles: LentFiles
     /// Where the APIs are: `http://127.0.0.1:8774`.
     package let url: String
 
@@ -64,6 +68,7 @@ package final class Deployment: Sendable {
         (self.door, self.server, self.url) = (door, server, url)
         host = up.options.node.host ?? HostFacts.name
         client = HTTPClient(eventLoopGroupProvider: .singleton)
+        lentFiles = LentFiles(url: url)
     }
 
     /// An address on which this process reaches itself.
@@ -94,6 +99,7 @@ package final class Deployment: Sendable {
         await server.shutdown(grace: .seconds(5))
         await databases.close()
         try? await client.shutdown()
+        await driverHTTP.shutDown()
         if let failure { throw failure }
     }
 
@@ -142,6 +148,7 @@ package final class Deployment: Sendable {
     ) async throws {
         var mounts: [String: any HTTPResponder] = [
             "/compute": try makeCompute(store, bus, peers), "/placement": try makePlacement(placement, peers),
+            LentFiles.path: lentFiles,
         ]
         let kilonova = up.options.kilonova
         if kilonova.runsIdentity { mounts["/identity"] = try await makeIdentity(accounts, peers.tokens) }

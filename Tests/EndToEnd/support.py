@@ -62,7 +62,8 @@ class Deployment:
         self.options += options
         self.process = None
 
-    def start(self, seconds=60):
+    def start(self, seconds=60, environment=None):
+        """Starts the daemon, with more variables in its environment if given, and waits until it is ready."""
         ready = self.state / "run" / "ready"
         ready.unlink(missing_ok=True)
         (self.state / "log").mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,8 @@ class Deployment:
             command += ["--set", option]
         output = open(self.state / "log" / "kilonovad.out", "ab")
         began = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(environment or {})})
         output.close()
         while not (ready.exists() and ready.stat().st_size > 0):
             if self.process.poll() is not None:

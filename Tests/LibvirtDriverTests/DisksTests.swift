@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverConformance
 import Foundation
 import Testing
 
@@ -11,7 +12,7 @@ struct DisksTests {
     private let threads = BlockingThreads(count: 3)
 
     private func make(
-        _ host: FakeHost, convertsToRaw: Bool = true, imagesType: LibvirtOptions.ImagesType = .qcow2,
+        _ host: ScratchHost, convertsToRaw: Bool = true, imagesType: LibvirtOptions.ImagesType = .qcow2,
         virtualSizeMax: UInt64 = 8 << 30
     ) throws -> GuestDisks {
         let base = "\(directory.path)/instances/_base"
@@ -44,9 +45,9 @@ struct DisksTests {
     }
 
     @Test(arguments: HostileImage.all) func aHostileImageLeavesNoFile(_ hostile: HostileImage) async throws {
-        let host = FakeHost(stateDirectory: directory.path)
+        let host = ScratchHost(stateDirectory: directory.path)
         let disks = try make(host)
-        let image = host.offer(try file(hostile.image), format: hostile.declared)
+        let image = host.offer(image: try file(hostile.image), format: hostile.declared)
         let error = await driverError { _ = try await disks.cache.base(for: image, sizeMax: nil) }
         guard case .imageUnacceptable(let text) = error else {
             Issue.record("\(String(describing: error))")
@@ -57,9 +58,10 @@ struct DisksTests {
     }
 
     @Test func anImageIsFetchedOnceForManyGuests() async throws {
-        let host = FakeHost(stateDirectory: directory.path, fetchTakes: .milliseconds(300))
+        let host = ScratchHost(stateDirectory: directory.path)
+        host.delayFetches(by: .milliseconds(300))
         let disks = try make(host)
-        let image = host.offer(try file(.raw))
+        let image = host.offer(image: try file(.raw))
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<8 { group.addTask { _ = try await disks.cache.base(for: image, sizeMax: 1 << 30) } }
             try await group.waitForAll()
@@ -70,17 +72,17 @@ struct DisksTests {
     }
 
     @Test func tooLargeAnImageIsRefusedBeforeConversion() async throws {
-        let host = FakeHost(stateDirectory: directory.path)
+        let host = ScratchHost(stateDirectory: directory.path)
         let disks = try make(host, virtualSizeMax: 1 << 30)
         // 2 TiB described in 256 KiB: an L1 table for it fits.
-        let bomb = host.offer(try file(.qcow2.big64(24, 2 << 40).big32(36, 4096)), format: "qcow2")
+        let bomb = host.offer(image: try file(.qcow2.big64(24, 2 << 40).big32(36, 4096)), format: "qcow2")
         let error = await driverError { _ = try await disks.cache.base(for: bomb, sizeMax: nil) }
         guard case .imageUnacceptable(let text) = error else {
             Issue.record("\(String(describing: error))")
             return
         }
         #expect(text.contains("larger than"))
-        let small = host.offer(try file(.raw))
+        let small = host.offer(image: try file(.raw))
         #expect(await driverError { _ = try await disks.cache.base(for: small, sizeMax: 1000) } != nil)
         #expect(instanceFiles.isEmpty)
         // The other guest's small limit does not stand in the way.
@@ -89,11 +91,11 @@ struct DisksTests {
     }
 
     @Test func formatsAndContainersNotServedAreRefusedUnfetched() async throws {
-        let host = FakeHost(stateDirectory: directory.path)
+        let host = ScratchHost(stateDirectory: directory.path)
         let disks = try make(host)
         for image in [
-            host.offer("/none", format: "iso"), host.offer("/none", format: "ami"),
-            host.offer("/none", container: "ova"),
+            host.offer(image: "/none", format: "iso"), host.offer(image: "/none", format: "ami"),
+            host.offer(image: "/none", container: "ova"),
         ] {
             let error = await driverError { _ = try await disks.cache.base(for: image, sizeMax: nil) }
             #expect(error?.remedy == .giveUp)
@@ -102,9 +104,10 @@ struct DisksTests {
     }
 
     @Test func aCancelledFetchLeavesNothing() async throws {
-        let host = FakeHost(stateDirectory: directory.path, fetchTakes: .seconds(60))
+        let host = ScratchHost(stateDirectory: directory.path)
+        host.delayFetches(by: .seconds(60))
         let disks = try make(host)
-        let image = host.offer(try file(.raw))
+        let image = host.offer(image: try file(.raw))
         let task = Task { await driverError { _ = try await disks.cache.base(for: image, sizeMax: nil) } }
         #expect(await eventually { host.fetches == 1 })
         task.cancel()
@@ -116,7 +119,7 @@ struct DisksTests {
         for (format, target) in [
             ("raw", "raw"), ("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vhd", "vpc"), ("vhdx", "vhdx"), ("vdi", "vdi"),
         ] {
-            let host = FakeHost(stateDirectory: directory.path)
+            let host = ScratchHost(stateDirectory: directory.path)
             let disks = try make(host)
             let path = "\(directory.path)/image-\(format)"
             let options = format == "vhd" ? ["-o", "force_size=on"] : []
@@ -124,7 +127,7 @@ struct DisksTests {
             let arguments = ["convert", "-f", "raw", "-O", target] + options + [source, path]
             _ = try await Subprocess("qemu-img", arguments, timeout: .seconds(60)).run(on: threads)
             let guest = try guestDirectory()
-            let image = host.offer(path, format: format)
+            let image = host.offer(image: path, format: format)
             #expect(try await disks.makeRoot(guestSpec(image, rootGiB: 2), image, in: guest) == .qcow2)
             let text = try await information(guest.rootDisk, "qcow2")
             #expect(text.contains("virtual size: 2 GiB"))
@@ -135,12 +138,12 @@ struct DisksTests {
     }
 
     @Test func imagesCanBeKeptAsTheyAreAndRootDisksCanBeCopies() async throws {
-        let host = FakeHost(stateDirectory: directory.path)
+        let host = ScratchHost(stateDirectory: directory.path)
         let path = "\(directory.path)/image"
         _ = try await Subprocess(
             "qemu-img", ["convert", "-f", "raw", "-O", "qcow2", try file(.raw), path], timeout: .seconds(60)
         ).run(on: threads)
-        let image = host.offer(path, format: "qcow2")
+        let image = host.offer(image: path, format: "qcow2")
         let kept = try make(host, convertsToRaw: false)
         #expect(try await kept.cache.base(for: image, sizeMax: nil).format == .qcow2)
         let copying = try make(host, convertsToRaw: false, imagesType: .raw)
@@ -153,7 +156,7 @@ struct DisksTests {
     }
 
     @Test func furtherDisksAreMade() async throws {
-        let disks = try make(FakeHost(stateDirectory: directory.path))
+        let disks = try make(ScratchHost(stateDirectory: directory.path))
         let guest = try guestDirectory()
         try await disks.makeEphemeral(gib: 1, in: guest)
         try await disks.makeSwap(mib: 64, in: guest)
@@ -166,7 +169,7 @@ struct DisksTests {
 
     @Test(.enabled(if: Subprocess.find("genisoimage") != nil, "genisoimage is missing"))
     func theConfigurationDriveIsAnISOWithItsFiles() async throws {
-        let disks = try make(FakeHost(stateDirectory: directory.path))
+        let disks = try make(ScratchHost(stateDirectory: directory.path))
         let guest = try guestDirectory()
         let files = ["openstack/latest/meta_data.json": Array("{}".utf8), "ec2/2009-04-04/user-data": [1, 2, 3]]
         try await disks.makeConfigDrive(files, in: guest)
@@ -214,7 +217,7 @@ struct DisksTests {
     }
 
     @Test func partsOfAnEarlierRunAreRemoved() async throws {
-        let disks = try make(FakeHost(stateDirectory: directory.path))
+        let disks = try make(ScratchHost(stateDirectory: directory.path))
         try writeDurably([1], to: "\(disks.cache.directory)/.part-x-1")
         try writeDurably([1], to: "\(disks.cache.directory)/kept.raw")
         disks.cache.removeParts()

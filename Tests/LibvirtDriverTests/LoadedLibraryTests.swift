@@ -1,6 +1,7 @@
 import CDriverABI
 import ComputeModel
 import DriverAPI
+import DriverConformance
 import Foundation
 import Testing
 
@@ -48,7 +49,7 @@ import Testing
     @Test(.enabled(if: LibvirtDaemon.obstacle == nil, "no libvirt daemon here: \(LibvirtDaemon.obstacle ?? "")"))
     func aGuestIsMadeAndRemovedThroughTheLibrary() async throws {
         let daemon = try LibvirtDaemon()
-        let host = FakeHost(stateDirectory: daemon.path)
+        let host = ScratchHost(stateDirectory: daemon.path)
         let (factory, _) = try factory()
         let defaults = factory.options.compactMap { option in option.defaultValue.map { (option.name, $0) } }
         var values = Dictionary(uniqueKeysWithValues: defaults)
@@ -57,7 +58,7 @@ import Testing
         let driver = try await factory.makeDriver(DriverConfiguration(values), host: host)
         let path = "\(daemon.path)/blank.raw"
         try Data(ImageBuilder.raw.bytes).write(to: URL(fileURLWithPath: path))
-        let spec = guestSpec(host.offer(path))
+        let spec = guestSpec(host.offer(image: path))
         let events = driver.events()
         let handle = try await driver.spawn(spec, DriverCall(operation: 1, requestID: "req"))
         for await event in events { if event == .power(spec.id, .running) { break } }

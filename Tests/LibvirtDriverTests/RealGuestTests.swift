@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverConformance
 import Foundation
 import Testing
 
@@ -8,7 +9,7 @@ import Testing
 /// A driver on a libvirt daemon of its own, with emulated guests.
 struct RealHost {
     let daemon: LibvirtDaemon
-    let host: FakeHost
+    let host: ScratchHost
     let driver: LibvirtDriver
     /// A disk without an operating system: enough to start a machine.
     let blank: ImageSpec
@@ -17,7 +18,7 @@ struct RealHost {
     init(options change: (inout LibvirtOptions) -> Void = { _ in }) async throws {
         let daemon = try LibvirtDaemon()
         self.daemon = daemon
-        host = FakeHost(stateDirectory: daemon.path)
+        host = ScratchHost(stateDirectory: daemon.path)
         var options = LibvirtOptions(instancesPath: "\(daemon.path)/instances")
         options.connectionURI = daemon.uri
         options.virtType = .qemu
@@ -27,7 +28,7 @@ struct RealHost {
         // Its boot sector halts the processor, so that waiting guests cost nothing: cli; hlt; jmp to hlt.
         let halted = ImageBuilder.raw.with(0, [0xfa, 0xf4, 0xeb, 0xfd])
         try Data(halted.bytes).write(to: URL(fileURLWithPath: path))
-        blank = host.offer(path)
+        blank = host.offer(image: path)
     }
 
     /// Everything that a guest could have left behind.
@@ -119,11 +120,11 @@ struct RealGuestTests {
         let table: [(GuestSpec, DriverError.Remedy)] = [
             (guestSpec(real.blank, interfaces: [interface]), .reschedule),
             (guestSpec(real.blank, interfaces: [unbound]), .giveUp),
-            (guestSpec(real.host.offer(hostile, format: "qcow2")), .giveUp),
+            (guestSpec(real.host.offer(image: hostile, format: "qcow2")), .giveUp),
             (guestSpec(nil), .giveUp),
             (guestSpec(real.blank, memoryMiB: 1 << 30), .reschedule),
             (guestSpec(real.blank, configDrive: ["../x": [1]]), .giveUp),
-            (guestSpec(real.host.offer(hostile, properties: ["hw_machine_type": "no-such"])), .giveUp),
+            (guestSpec(real.host.offer(image: hostile, properties: ["hw_machine_type": "no-such"])), .giveUp),
         ]
         for (number, (spec, remedy)) in table.enumerated() {
             let error = await driverError { _ = try await driver.spawn(spec, call(1)) }
@@ -306,7 +307,7 @@ struct RealGuestTests {
     func aLinuxGuestLivesItsWholeLife() async throws {
         let real = try await RealHost()
         let driver = real.driver
-        let image = real.host.offer(try #require(TestGuest.image), format: "qcow2")
+        let image = real.host.offer(image: try #require(TestGuest.image), format: "qcow2")
         let id = GuestID.random()
         let meta = "{\"uuid\": \"\(id)\", \"hostname\": \"from-drive\"}"
         let spec = guestSpec(

@@ -14,7 +14,8 @@ struct ModuleTable {
     private static let products: [String: Set<String>] = [
         "kit": ["ComputeModel", "DriverAPI", "CDriverABI"], "logging": ["Logging"], "nio": ["NIOCore"],
         "nioPosix": ["NIOPosix"], "nioHTTP1": ["NIOHTTP1"], "nioLocks": ["NIOConcurrencyHelpers"],
-        "crypto": ["Crypto"], "cryptoExtras": ["CryptoExtras", "_CryptoExtras"], "httpClient": ["AsyncHTTPClient"],
+        "nioSSL": ["NIOSSL"], "crypto": ["Crypto"], "cryptoExtras": ["CryptoExtras", "_CryptoExtras"],
+        "httpClient": ["AsyncHTTPClient"],
         "arguments": ["ArgumentParser"], "conformance": ["DriverConformance"],
     ]
 
@@ -78,7 +79,7 @@ enum Layers {
             "mechanisms",
             [
                 "Sagas", "APIVersioning", "ComputeStore", "Identity", "PeerClients", "ServiceInterfaces",
-                "InstanceMetadata",
+                "InstanceMetadata", "DriverHTTP",
             ]
         ),
         ("services", ["Placement", "Scheduling", "Conductor", "ComputeAgent", "NetworkAgent"]),

@@ -23,7 +23,7 @@ final class FakeDriver: ComputeDriver, ConsoleLogReading {
         capabilities = Capabilities(
             consoleLog: reader, bindings: [.unbound],
             imageFormats: ["raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso", "ami", "aki", "ari", "ploop"],
-            configDrive: true, traits: [])
+            facts: [.configDrive])
     }
 
     func health() -> AsyncStream<DriverHealth> { healthBroadcast.stream() }

@@ -2,24 +2,29 @@ package import ComputeModel
 package import DriverAPI
 package import Logging
 
-/// Fetches the file of an image to a path, checked against what the image service promises.
-package protocol ImageFetching: Sendable {
-    /// - Throws: `DriverError`; then there is no file at `path`.
-    func fetch(_ image: ImageSpec, to path: String) async throws(DriverError)
+/// What a process has for its drivers beyond the agent itself: the image service, HTTP and files of other nodes. The
+/// calls are those of `DriverHost`, with its promises.
+package protocol HostFacilities: Sendable {
+    func fetchImage(_ image: ImageSpec, to path: String) async throws(DriverError)
+    func storeImage(_ image: ImageID, from path: String, format: String) async throws(DriverError)
+    func exchange(_ request: DriverHTTPRequest) async throws(DriverError) -> DriverHTTPAnswer
+    func offerFile(_ path: String) async throws(DriverError) -> FileOffer
+    func withdrawFile(_ offer: FileOffer) async
+    func fetchFile(_ offer: FileOffer, to path: String) async throws(DriverError)
 }
 
 /// What the agent lends its driver.
 package struct AgentDriverHost: DriverHost {
     package let nodeName: String
     package let stateDirectory: String
-    private let images: any ImageFetching
+    private let facilities: any HostFacilities
     private let logger: Logger
     private let lastProgress = Locked<[GuestID: ContinuousClock.Instant]>([:])
 
-    package init(nodeName: String, stateDirectory: String, images: any ImageFetching, logger: Logger) {
+    package init(nodeName: String, stateDirectory: String, facilities: any HostFacilities, logger: Logger) {
         self.nodeName = nodeName
         self.stateDirectory = stateDirectory
-        self.images = images
+        self.facilities = facilities
         self.logger = logger
     }
 
@@ -54,6 +59,24 @@ package struct AgentDriverHost: DriverHost {
     }
 
     package func fetchImage(_ image: ImageSpec, to path: String) async throws(DriverError) {
-        try await images.fetch(image, to: path)
+        try await facilities.fetchImage(image, to: path)
+    }
+
+    package func storeImage(_ image: ImageID, from path: String, format: String) async throws(DriverError) {
+        try await facilities.storeImage(image, from: path, format: format)
+    }
+
+    package func exchange(_ request: DriverHTTPRequest) async throws(DriverError) -> DriverHTTPAnswer {
+        try await facilities.exchange(request)
+    }
+
+    package func offerFile(_ path: String) async throws(DriverError) -> FileOffer {
+        try await facilities.offerFile(path)
+    }
+
+    package func withdrawFile(_ offer: FileOffer) async { await facilities.withdrawFile(offer) }
+
+    package func fetchFile(_ offer: FileOffer, to path: String) async throws(DriverError) {
+        try await facilities.fetchFile(offer, to: path)
     }
 }

@@ -139,7 +139,8 @@ extension Deployment {
         let name = selected.loaded.manifest.name
         let driverHost = AgentDriverHost(
             nodeName: host, stateDirectory: try state.folder("drivers/\(name)"),
-            images: ImageFetcher(client: peers.images), logger: logger("driver.\(name)"))
+            facilities: NodeFacilities(images: peers.images, http: driverHTTP, files: lentFiles),
+            logger: logger("driver.\(name)"))
         let driver: any ComputeDriver
         do {
             driver = try await selected.loaded.factory.makeDriver(selected.configuration, host: driverHost)

@@ -1,5 +1,5 @@
 package import AsyncHTTPClient
-import NIOCore
+package import NIOCore
 package import NIOHTTP1
 package import WireJSON
 
@@ -87,6 +87,29 @@ package struct PeerHTTP: Sendable {
                     bytes: body.map { Array($0.readableBytesView) } ?? []))
         }
         return response
+    }
+
+    /// Sends a request whose body comes piece by piece.
+    ///
+    /// - Throws: ``PeerError`` for every status of 300 and more.
+    package func send(
+        _ method: HTTPMethod, _ path: String, headers: HTTPHeaders,
+        _ pieces: some AsyncSequence<ByteBuffer, any Error> & Sendable, length: Int64
+    ) async throws(PeerError) {
+        var request = HTTPClientRequest(url: baseURL + path)
+        request.method = method
+        request.headers = headers
+        request.body = .stream(pieces, length: .known(length))
+        let answer: Answer
+        do {
+            let response = try await client.execute(request, timeout: .hours(6))
+            let body = try await response.body.collect(upTo: 65536)
+            answer = Answer(
+                status: Int(response.status.code), headers: response.headers, bytes: Array(body.readableBytesView))
+        } catch {
+            throw .unreachable(service: service, reason: "\(method.rawValue) \(baseURL)\(path): \(error)")
+        }
+        guard answer.status < 300 else { throw error(answer) }
     }
 
     /// The meaning of an answer that is not a success.

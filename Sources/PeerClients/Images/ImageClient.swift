@@ -28,6 +28,17 @@ package struct ImageClient: Sendable {
         let response = try await peer.http.stream("/v2/images/\(id)/file", headers: headers)
         for try await piece in response.body { try await consume(piece) }
     }
+
+    /// Fills an image that waits for its data.
+    ///
+    /// - Parameter length: how many bytes the pieces are together.
+    package func upload(_ id: ImageID, _ pieces: some AsyncSequence<ByteBuffer, any Error> & Sendable, length: Int64)
+        async throws(PeerError)
+    {
+        var headers = try await peer.headers()
+        headers.add(name: "Content-Type", value: "application/octet-stream")
+        try await peer.http.send(.PUT, "/v2/images/\(id)/file", headers: headers, pieces, length: length)
+    }
 }
 
 /// An image and whether it can be used.

@@ -75,6 +75,8 @@ package struct SagaEventMoment: Sendable, Hashable {
     }
     package let side: Side
     package let saga: SagaID
+    /// The type of the saga, ``Saga/name``.
+    package let name: String
     package let event: SagaEvent
 }
 

@@ -249,7 +249,7 @@ struct SagaRun<S: Saga>: Sendable {
         guard let hook = options.eventHook else { return }
         do {
             for event in events {
-                try await hook(SagaEventMoment(side: side, saga: claimed.record.id, event: event))
+                try await hook(SagaEventMoment(side: side, saga: claimed.record.id, name: S.name, event: event))
             }
         } catch {
             throw .crashed(error)

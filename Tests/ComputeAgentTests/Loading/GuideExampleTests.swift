@@ -1,6 +1,7 @@
 import ComputeAgent
 import ComputeModel
 import DriverAPI
+import DriverConformance
 import Foundation
 import Testing
 
@@ -25,7 +26,7 @@ import Testing
         let factory = try DriverLoader().load(entry).factory
         let state = try scratch.folder("state")
         let configuration = DriverConfiguration(["vcpus": "3"])
-        let driver = try await factory.makeDriver(configuration, host: TestHost(stateDirectory: state))
+        let driver = try await factory.makeDriver(configuration, host: ScratchHost(stateDirectory: state))
 
         var inventory = driver.inventory().makeAsyncIterator()
         #expect(await inventory.next()?.resources[.vcpu]?.total == 3)
@@ -37,7 +38,7 @@ import Testing
         await #expect(performing: { try await driver.powerOn(spec.id, .number(1)) }, throws: isStale)
         await driver.shutDown()
 
-        let again = try await factory.makeDriver(configuration, host: TestHost(stateDirectory: state))
+        let again = try await factory.makeDriver(configuration, host: ScratchHost(stateDirectory: state))
         #expect(try await again.recover([spec.id: handle, .random(): handle]) == [spec.id: handle])
         #expect(
             try await again.guests() == [GuestSummary(id: spec.id, name: "vm", power: .shutdown, isOurs: true)])

@@ -2,6 +2,7 @@ import CDriverABI
 import ComputeAgent
 import ComputeModel
 import DriverAPI
+import DriverConformance
 import Foundation
 
 /// A directory that goes with its owner.
@@ -120,24 +121,6 @@ struct Workbench {
     }
 }
 
-/// What tests lend a driver.
-final class TestHost: DriverHost {
-    let nodeName = "node-1"
-    let stateDirectory: String
-    private let lines = Locked<[String]>([])
-    var log: [String] { lines.with { $0 } }
-
-    init(stateDirectory: String) { self.stateDirectory = stateDirectory }
-
-    func log(_ level: DriverLogLevel, _ message: String, _ facts: [String: String]) {
-        lines.with { $0.append("\(level.rawValue) \(message)") }
-    }
-    func report(_ progress: DriverProgress) {}
-    func fetchImage(_ image: ImageSpec, to path: String) async throws(DriverError) {
-        throw .imageUnavailable("there are no images here")
-    }
-}
-
 /// The fake driver as the product loads it.
 enum Fake {
     static let loaded: Result<DriverLoader.Loaded, any Error> = Result {
@@ -153,7 +136,7 @@ enum Fake {
         var values: [String: String] = [:]
         for option in factory.options { values[option.name] = option.defaultValue }
         return try await factory.makeDriver(
-            DriverConfiguration(values.merging(options) { $1 }), host: TestHost(stateDirectory: scratch.path))
+            DriverConfiguration(values.merging(options) { $1 }), host: ScratchHost(stateDirectory: scratch.path))
     }
 }
 

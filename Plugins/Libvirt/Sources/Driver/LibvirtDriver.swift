@@ -63,7 +63,7 @@ final class LibvirtDriver: ComputeDriver {
             mkisofsCommand: options.mkisofsCommand)
         capabilities = Capabilities(
             consoleLog: ConsoleLogs(instancesPath: options.instancesPath, threads: threads),
-            bindings: [.bridge], imageFormats: Set(DiskFormat.bootable.map(\.rawValue)), configDrive: true)
+            bindings: [.bridge], imageFormats: Set(DiskFormat.bootable.map(\.rawValue)), facts: [.configDrive])
         let look: InventorySource.Look = {
             do throws(DriverError) {
                 return try await Self.inventory(session, options, facts, threads)

@@ -14,15 +14,28 @@ public struct GuestSpec: Hashable, Codable, Sendable {
     public var image: ImageSpec?
     /// Interfaces in the order in which the guest shall see them.
     public var interfaces: [NetworkInterfaceSpec]
+    /// Volumes, in order; one with boot index 0 takes the place of the root disk.
+    public var volumes: [VolumeSpec]
     /// The files of the configuration drive by their path; `nil` for no drive.
     public var configDrive: [String: [UInt8]]?
     /// The server's metadata, for drivers that act on it (the fake driver's rehearsed failures).
     public var metadata: [String: String]
+    /// Where its processors and memory lie; `nil` leaves it to the hypervisor.
+    public var topology: GuestTopology?
+    /// Addresses of the node's devices that the guest gets for itself.
+    public var pciDevices: [String]
+    /// Whether the guest shall run afterwards; false leaves it defined and off, as a stopped server was.
+    public var isRunning: Bool
+
+    /// The volume that the guest boots from; `nil` when it boots from its root disk.
+    public var bootVolume: VolumeSpec? { volumes.first { $0.bootIndex == 0 } }
 
     /// A specification with the given parts.
     public init(
         id: GuestID, name: String, projectID: String, userID: String, flavor: FlavorSpec, image: ImageSpec?,
-        interfaces: [NetworkInterfaceSpec], configDrive: [String: [UInt8]]? = nil, metadata: [String: String] = [:]
+        interfaces: [NetworkInterfaceSpec], volumes: [VolumeSpec] = [], configDrive: [String: [UInt8]]? = nil,
+        metadata: [String: String] = [:], topology: GuestTopology? = nil, pciDevices: [String] = [],
+        isRunning: Bool = true
     ) {
         self.id = id
         self.name = name
@@ -31,8 +44,12 @@ public struct GuestSpec: Hashable, Codable, Sendable {
         self.flavor = flavor
         self.image = image
         self.interfaces = interfaces
+        self.volumes = volumes
         self.configDrive = configDrive
         self.metadata = metadata
+        self.topology = topology
+        self.pciDevices = pciDevices
+        self.isRunning = isRunning
     }
 }
 
@@ -104,12 +121,15 @@ public struct ImageSpec: Hashable, Codable, Sendable {
     public var minMemoryMiB: Int
     /// Properties that steer the hypervisor (`hw_disk_bus`, …) and any others.
     public var properties: [String: String]
+    /// Certificates one of which must have signed the image; empty for no wish. The host checks the signature when
+    /// it fetches the image.
+    public var trustedCertificates: [String]
 
     /// An image with the given facts.
     public init(
         id: ImageID, name: String, diskFormat: String, containerFormat: String, sizeBytes: Int64,
         checksum: String? = nil, hashAlgorithm: String? = nil, hashValue: String? = nil, minDiskGiB: Int = 0,
-        minMemoryMiB: Int = 0, properties: [String: String] = [:]
+        minMemoryMiB: Int = 0, properties: [String: String] = [:], trustedCertificates: [String] = []
     ) {
         self.id = id
         self.name = name
@@ -122,6 +142,7 @@ public struct ImageSpec: Hashable, Codable, Sendable {
         self.minDiskGiB = minDiskGiB
         self.minMemoryMiB = minMemoryMiB
         self.properties = properties
+        self.trustedCertificates = trustedCertificates
     }
 }
 

@@ -58,6 +58,8 @@ public enum IdentifierKind {
     public enum Port {}
     /// A security group of the network service.
     public enum SecurityGroup {}
+    /// A volume of the block storage service.
+    public enum Volume {}
     /// A hypervisor node; also its resource provider.
     public enum Node {}
     /// A resource provider.
@@ -84,6 +86,8 @@ public typealias SubnetID = Identifier<IdentifierKind.Subnet>
 public typealias PortID = Identifier<IdentifierKind.Port>
 /// Identifies a security group.
 public typealias SecurityGroupID = Identifier<IdentifierKind.SecurityGroup>
+/// Identifies a volume.
+public typealias VolumeID = Identifier<IdentifierKind.Volume>
 /// Identifies a hypervisor node.
 public typealias NodeID = Identifier<IdentifierKind.Node>
 /// Identifies a resource provider.

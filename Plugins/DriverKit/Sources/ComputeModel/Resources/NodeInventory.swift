@@ -18,12 +18,14 @@ public struct NodeInventory: Hashable, Codable, Sendable {
     public var diskFreeGiB: Int
     /// Load and time since start of the host, in the form of uptime(1); `nil` if the hypervisor has no such thing.
     public var uptime: String?
+    /// Processors, memory and devices in detail; `nil` from drivers that cannot place guests on them.
+    public var topology: HostTopology?
 
     /// An inventory with the given facts.
     public init(
         hypervisorType: String, hypervisorVersion: Int, hypervisorHostname: String, cpu: CPUDescription,
         supportedGuests: [SupportedGuest], resources: [ResourceClass: ResourceInventory], traits: Set<Trait>,
-        diskFreeGiB: Int, uptime: String? = nil
+        diskFreeGiB: Int, uptime: String? = nil, topology: HostTopology? = nil
     ) {
         self.hypervisorType = hypervisorType
         self.hypervisorVersion = hypervisorVersion
@@ -34,6 +36,7 @@ public struct NodeInventory: Hashable, Codable, Sendable {
         self.traits = traits
         self.diskFreeGiB = diskFreeGiB
         self.uptime = uptime
+        self.topology = topology
     }
 }
 
