@@ -2,14 +2,14 @@ import ArgumentParser
 import ComputeAgent
 import Deployment
 import DriverAPI
-import FoundationEssentials
-import struct ServiceOptions.ConfigurationSource
 import struct ServiceOptions.KilonovaOptions
 
 /// `kilonovad driver …`: what can be chosen as `compute_driver`.
 struct DriverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "driver", abstract: "Hypervisor drivers.", subcommands: [List.self])
+        commandName: "driver", abstract: "Hypervisor drivers.",
+        subcommands: [List.self, DriverShowCommand.self, DriverCheckCommand.self, DriverVerifyCommand.self,
+            DriverNewCommand.self])
 
     /// Every driver that is found, and why one cannot be used.
     struct List: AsyncParsableCommand {
@@ -27,10 +27,8 @@ struct DriverCommand: AsyncParsableCommand {
 
         private func list() throws(DeploymentError) {
             let options: KilonovaOptions
+            let source = try configuration.source()
             do {
-                let source = try ConfigurationSource(
-                    files: configuration.files, environment: ProcessInfo.processInfo.environment,
-                    settings: configuration.settings)
                 options = try KilonovaOptions(source)
             } catch {
                 throw DeploymentError(.configuration, "\(error)")
