@@ -139,6 +139,7 @@ let modules: [Module] = [
         [kit, logging, crypto]),
     Module(
         "ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, conformance, logging]),
+    Module("ConformanceTests", .test, ["FakeDriver"], [kit, conformance]),
     Module("DriverHTTPTests", .test, ["DriverHTTP"], [kit]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
     Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),

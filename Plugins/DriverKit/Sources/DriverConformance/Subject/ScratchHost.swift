@@ -19,6 +19,7 @@ public final class ScratchHost: DriverHost {
         var progress: [DriverProgress] = []
         var stored: [ImageID: (path: String, format: String)] = [:]
         var offers: Set<String> = []
+        var storeFailure: DriverError?
     }
     private let state = Locked(State())
 
@@ -44,6 +45,14 @@ public final class ScratchHost: DriverHost {
     public var openOffers: Set<String> { state.with { $0.offers } }
     /// Every fetch of an image takes at least so long.
     public func delayFetches(by delay: Duration) { state.with { $0.fetchDelay = delay } }
+
+    /// Every image that a driver stores is refused with this error; `nil` ends that.
+    public func failStores(with error: DriverError?) { state.with { $0.storeFailure = error } }
+    /// Makes the images of another host known to this one.
+    public func knowImages(of other: ScratchHost) {
+        let known = other.state.with { $0.images }
+        state.with { $0.images.merge(known) { $1 } }
+    }
 
     /// Makes a file available as an image.
     public func offer(
@@ -77,6 +86,7 @@ public final class ScratchHost: DriverHost {
     }
 
     public func storeImage(_ image: ImageID, from path: String, format: String) async throws(DriverError) {
+        if let failure = state.with({ $0.storeFailure }) { throw failure }
         let target = stateDirectory + "-stored-" + image.description
         try? FileManager.default.removeItem(atPath: target)
         try Self.copy(path, target) { .failed($0) }
