@@ -1,6 +1,6 @@
 import ComputeAgent
 import ComputeModel
-import DriverAPI
+package import DriverAPI
 package import DriverConformance
 import DriverHTTP
 import FoundationEssentials
@@ -41,8 +41,9 @@ package final class ConfiguredSubject: ConformanceSubject {
             throw DeploymentError(.unavailable, "the folder \(folder) cannot be made: \(error)")
         }
         let http = DriverHTTPClient()
-        let host = ScratchHost(stateDirectory: folder + "/state", nodeName: "verify-" + UUIDValue.random().compact.prefix(8)) {
-            request throws(DriverError) in try await http.exchange(request)
+        let node = "verify-" + UUIDValue.random().compact.prefix(8)
+        let host = ScratchHost(stateDirectory: folder + "/state", nodeName: node) { request throws(DriverError) in
+            try await http.exchange(request)
         }
         do throws(DeploymentError) {
             images = try Self.images(verify, host, folder)
@@ -90,7 +91,8 @@ package final class ConfiguredSubject: ConformanceSubject {
         func image(_ path: String?, _ option: String) throws(DeploymentError) -> ImageSpec? {
             guard let path else { return nil }
             guard FileManager.default.isReadableFile(atPath: path) else {
-                throw DeploymentError(.configuration, "[driver_verify] \(option): \(path) is not there or cannot be read")
+                throw DeploymentError(
+                    .configuration, "[driver_verify] \(option): \(path) is not there or cannot be read")
             }
             return host.offer(image: path, format: verify.imageFormat)
         }

@@ -1,6 +1,6 @@
-import ComputeAgent
+package import ComputeAgent
 import ComputeModel
-import DriverAPI
+package import DriverAPI
 import ServiceOptions
 
 /// What `kilonovad driver show` and `driver check` print.

@@ -13,8 +13,11 @@ struct ShellCommands: Sendable {
     ///
     /// - Throws: ``Failure`` with the option, the status and the end of what the command printed.
     func run(_ command: String, for option: String) async throws -> String {
-        let output = FileManager.default.temporaryDirectory.appending(path: "kilonova-command-\(ProcessInfo.processInfo.globallyUniqueString)")
-        FileManager.default.createFile(atPath: output.path, contents: nil)
+        let name = "kilonova-command-" + ProcessInfo.processInfo.globallyUniqueString
+        let output = FileManager.default.temporaryDirectory.appending(path: name)
+        guard FileManager.default.createFile(atPath: output.path, contents: nil) else {
+            throw Failure(description: "\(output.path) cannot be written; is the disk full?")
+        }
         defer { try? FileManager.default.removeItem(at: output) }
         let sink = try FileHandle(forWritingTo: output)
         let process = Process()

@@ -155,9 +155,7 @@ extension Deployment {
                 selected.loaded.factory, selected.configuration, host: driverHost,
                 within: plan.options.driverCalls.start)
         } catch {
-            var kind = DeploymentError.Kind.unavailable
-            if case .badConfiguration = error, plan.name != nil { kind = .configuration }
-            throw DeploymentError(kind, plan.says("the driver '\(name)' cannot start: \(error.message)"))
+            throw DeploymentError(.unavailable, plan.says("the driver '\(name)' cannot start: \(error.message)"))
         }
     }
 

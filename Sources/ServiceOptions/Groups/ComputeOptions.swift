@@ -56,8 +56,8 @@ package struct DriverCallOptions: OptionGroup {
 
     @Option("driver_call_timeout", .duration(.seconds(1)...),
         help: """
-            How long a driver's call may take unless it has an option of its own here. What a guest is given to shut down
-            by itself comes on top.
+            How long a driver's call may take unless it has an option of its own here. What a guest is given to shut
+            down by itself comes on top.
             """)
     package var ordinary = Duration.seconds(120)
 

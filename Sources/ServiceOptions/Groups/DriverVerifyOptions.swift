@@ -2,8 +2,8 @@
 package struct DriverVerifyOptions: OptionGroup {
     package static let group = "driver_verify"
     package static let help = """
-        What kilonovad driver verify may use to examine a driver. What is not given leaves out the cases that need it, by
-        name and with the reason. Commands are run by /bin/sh, with the driver's state directory in the variable
+        What kilonovad driver verify may use to examine a driver. What is not given leaves out the cases that need it,
+        by name and with the reason. Commands are run by /bin/sh, with the driver's state directory in the variable
         KILONOVA_DRIVER_STATE; one that ends with another status than 0 has failed. All options are Kilonova's own.
         """
 
@@ -23,7 +23,8 @@ package struct DriverVerifyOptions: OptionGroup {
     @Option("uefi_image", .path, help: "A disk image that boots with UEFI firmware.")
     package var uefiImage: String?
 
-    @Option("broken_image", .path, help: "A file that is no disk of the format image_format, which the driver must find.")
+    @Option("broken_image", .path,
+        help: "A file that is no disk of the format image_format, which the driver must find.")
     package var brokenImage: String?
 
     @Option("agent_image", .path, help: "A disk image whose guest runs the agent for passwords and file systems.")
@@ -67,16 +68,16 @@ package struct DriverVerifyOptions: OptionGroup {
 
     @Option("world_command",
         help: """
-            Prints what exists on the hypervisor, a line for each guest, disk, device or temporary file, found without the
-            driver's help. A line that belongs to a guest contains its UUID. What a driver may keep (cached images, logs) is
-            left out.
+            Prints what exists on the hypervisor, a line for each guest, disk, device or temporary file, found without
+            the driver's help. A line that belongs to a guest contains its UUID. What a driver may keep (cached images,
+            logs) is left out.
             """)
     package var worldCommand: String?
 
     @Option("slow_metadata", .list,
         help: """
-            Server metadata, as key=value, with which a call on the guest takes longer; {call} stands for the call's name,
-            {seconds} for how long. For the fake driver: fake:{call}:delay={seconds}
+            Server metadata, as key=value, with which a call on the guest takes longer; {call} stands for the call's
+            name, {seconds} for how long. For the fake driver: fake:{call}:delay={seconds}
             """)
     package var slowMetadata: [String] = []
 

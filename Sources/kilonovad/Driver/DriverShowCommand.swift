@@ -1,5 +1,7 @@
 import ArgumentParser
+import ComputeAgent
 import Deployment
+import DriverAPI
 
 /// `kilonovad driver show`: what a driver is, which options it has, and what it can do here.
 struct DriverShowCommand: AsyncParsableCommand {
@@ -40,8 +42,8 @@ struct DriverCheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Start a driver with a configuration, show what it says of its node, and end it.",
         discussion: """
-            Loads the driver, checks its options, starts it, asks for health, inventory and guests, and ends it. Changes \
-            nothing. Ends with 78 when the configuration cannot be used and with 69 when the hypervisor cannot.
+            Loads the driver, checks its options, starts it, asks for health, inventory and guests, and ends it. \
+            Changes nothing. Ends with 78 when the configuration cannot be used and with 69 when the hypervisor cannot.
             """)
 
     @OptionGroup var driver: DriverArguments

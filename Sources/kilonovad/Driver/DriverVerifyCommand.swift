@@ -9,8 +9,8 @@ struct DriverVerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Run the conformance suite on a driver.",
         discussion: """
-            Guests are made and removed on the hypervisor that the driver's options name. The group [driver_verify] of the \
-            configuration gives what the suite may use. Ends with 1 when a case fails.
+            Guests are made and removed on the hypervisor that the driver's options name. The group [driver_verify] of \
+            the configuration gives what the suite may use. Ends with 1 when a case fails.
             """)
 
     @OptionGroup var driver: DriverArguments
