@@ -21,10 +21,12 @@ struct Observation: Equatable, Sendable {
         var parts: [String] = []
         if power != other.power, !ignoringPower { parts.append("power \(Self.text(power)) → \(Self.text(other.power))") }
         if listings != other.listings { parts.append("listed \(listings) → \(other.listings) times") }
-        let gone = world.filter { !other.world.contains($0) }
-        let new = other.world.filter { !world.contains($0) }
-        if !gone.isEmpty { parts.append("gone: \(gone.joined(separator: " / "))") }
-        if !new.isEmpty { parts.append("new: \(new.joined(separator: " / "))") }
+        for change in other.world.difference(from: world) {
+            switch change {
+            case .insert(_, let line, _): parts.append("new: \(line)")
+            case .remove(_, let line, _): parts.append("gone: \(line)")
+            }
+        }
         if volumes != other.volumes { parts.append("other volumes") }
         if interfaces != other.interfaces { parts.append("other interfaces") }
         if boots != other.boots, !ignoringPower {
@@ -121,6 +123,13 @@ extension Bench {
         case .failure(let error): throw error
         case .late: throw CaseFailure(description: "\(what) did not end within \(limits.scaled(limit))")
         }
+    }
+
+    /// The power states of all guests but one.
+    func others(than guest: GuestID, on node: Node? = nil) async throws -> [GuestID: PowerState] {
+        var powers: [GuestID: PowerState] = [:]
+        for summary in try await guests(on: node) where summary.id != guest { powers[summary.id] = summary.power }
+        return powers
     }
 
     // MARK: The hypervisor

@@ -108,6 +108,7 @@ final class SuiteSession: Sendable {
             try await subject.remove(interface)
             return true
         case .foreignGuests: return subject.foreignGuests != nil
+        case .accidents: return subject.accidents != nil
         case .rehearsal: return subject.rehearsal != nil
         case .agent: return subject.images.agent != nil
         case .secondNode: return try await otherNode() != nil

@@ -80,7 +80,9 @@ struct CaseList {
 
 extension ConformanceCase {
     /// The core: what every driver must do.
-    static let coreCases: [ConformanceCase] = CallProbe.core.flatMap(\.cases)
+    static let coreCases: [ConformanceCase] =
+        CallProbe.core.flatMap(\.cases) + coreLifeCases + corePowerCases + coreRecoverCases + coreStreamCases
+        + coreRandomCases
     /// What drivers do that declare it.
     static let capabilityCases: [ConformanceCase] = []
 }

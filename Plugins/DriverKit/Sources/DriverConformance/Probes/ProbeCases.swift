@@ -59,8 +59,11 @@ extension CallProbe {
         let arranged = try await arrange(bench)
         var before: Observation?
         if let bystander = bench.bystander { before = try await bench.observe(bystander.id) }
+        let others = try await bench.others(than: arranged.id, on: arranged.node)
         try await perform(bench, arranged)
         try await verify(bench, arranged)
+        let othersNow = try await bench.others(than: arranged.id, on: arranged.node)
+        try check(others == othersNow, "\(deed) changed the power state of another guest")
         if let bystander = bench.bystander, let before {
             try await bench.expectUnchanged(bystander.id, since: before, "beside \(deed)")
         }
@@ -151,7 +154,7 @@ extension CallProbe {
             try check(slowing == nil, "\(deed) went on after it was cancelled")
             try await verify(bench, arranged)
         case .failure(let error):
-            let kind = (error as? DriverError).map { ErrorKind($0) }
+            let kind = ErrorKind.of(error)
             try check(kind == .cancelled, "\(deed) that was cancelled threw \(told(error))")
             try await bench.expectUnchanged(
                 arranged.id, since: before, "after \(deed) was cancelled", ignoringPower: mayEndOff, on: arranged.node)
@@ -182,7 +185,7 @@ extension CallProbe {
         switch await bounded(bench.limits.scaled(.seconds(30)), { try await work.value }) {
         case .value: break
         case .failure(let error):
-            let kind = (error as? DriverError).map { ErrorKind($0) }
+            let kind = ErrorKind.of(error)
             let isTyped = kind.map { [.unreachable, .failed, .timedOut].contains($0) } ?? false
             try check(isTyped, "\(deed) amid which the hypervisor died threw \(told(error))")
         case .late: throw CaseFailure(description: "\(deed) amid which the hypervisor died did not end")

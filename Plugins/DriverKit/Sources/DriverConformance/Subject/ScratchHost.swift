@@ -66,6 +66,14 @@ public final class ScratchHost: DriverHost {
             checksum: "0123456789abcdef0123456789abcdef", properties: properties)
     }
 
+    /// Makes the file of an image available as another image too.
+    public func offerAgain(_ image: ImageSpec) -> ImageSpec {
+        var other = image
+        other.id = .random()
+        state.with { $0.images[other.id] = $0.images[image.id] }
+        return other
+    }
+
     public func log(_ level: DriverLogLevel, _ message: String, _ facts: [String: String]) {
         let words = facts.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
         state.with { $0.lines.append("\(level.rawValue) \(message) \(words)") }
