@@ -134,24 +134,25 @@ extension Bench {
 
     // MARK: The hypervisor
 
-    /// Stops the hypervisor.
-    func kill() async throws {
-        guard let hypervisor = subject.hypervisor else {
+    /// Stops the hypervisor of a node.
+    func kill(_ node: Node? = nil) async throws {
+        guard let hypervisor = (node ?? self.node).subject.hypervisor else {
             throw CaseSkip.notShown(SubjectPart.hypervisorControl.absence)
         }
         try await hypervisor.kill()
     }
 
-    /// Starts the hypervisor, waits until the driver says that it is healthy, and lets it recover.
-    func revive() async throws {
-        try await subject.hypervisor?.revive()
-        try await expectHealth(healthy: true, "after the hypervisor came back")
+    /// Starts the hypervisor of a node, waits until its driver says that it is healthy, and lets it recover.
+    func revive(_ node: Node? = nil) async throws {
+        let node = node ?? self.node
+        try await node.subject.hypervisor?.revive()
+        try await expectHealth(healthy: true, "after the hypervisor came back", on: node)
         try await node.recover()
     }
 
     /// Waits until the driver says that it is healthy, or that it is not.
-    func expectHealth(healthy wanted: Bool, _ when: String) async throws {
-        let health = driver.health()
+    func expectHealth(healthy wanted: Bool, _ when: String, on node: Node? = nil) async throws {
+        let health = (node ?? self.node).driver.health()
         try await within(.seconds(20), "\(when) the driver saying that it is \(wanted ? "" : "not ")healthy") {
             for await state in health where (state == .healthy) == wanted {
                 if case .unhealthy(let reason) = state {

@@ -166,22 +166,22 @@ extension CallProbe {
         let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: delay)
         let arranged = try await arrange(bench, metadata: slowing ?? [:])
         let before = try await bench.observe(arranged.id, on: arranged.node)
-        let survives = bench.subject.hypervisor?.endsGuests == false
+        let survives = arranged.node.subject.hypervisor?.endsGuests == false
         let call = bench.call()
-        try await bench.kill()
+        try await bench.kill(arranged.node)
         _ = try await bench.within(.seconds(30), "\(deed) on a dead hypervisor") {
             try await expectError([.unreachable], from: "\(deed) on a dead hypervisor") {
                 try await perform(bench, arranged, call)
             }
         }
-        try await bench.revive()
+        try await bench.revive(arranged.node)
         if survives {
             try await bench.expectUnchanged(
                 arranged.id, since: before, "after \(deed) on a dead hypervisor", on: arranged.node)
         }
         let work = Task { try await perform(bench, arranged, call) }
         try await Task.sleep(for: delay / 4)
-        try await bench.kill()
+        try await bench.kill(arranged.node)
         switch await bounded(bench.limits.scaled(.seconds(30)), { try await work.value }) {
         case .value: break
         case .failure(let error):
@@ -190,7 +190,7 @@ extension CallProbe {
             try check(isTyped, "\(deed) amid which the hypervisor died threw \(told(error))")
         case .late: throw CaseFailure(description: "\(deed) amid which the hypervisor died did not end")
         }
-        try await bench.revive()
+        try await bench.revive(arranged.node)
         guard survives else { return }
         try await doing(deed + " again after the hypervisor came back") { try await perform(bench, arranged, call) }
         try await verify(bench, arranged)

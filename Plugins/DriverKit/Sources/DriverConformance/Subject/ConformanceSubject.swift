@@ -54,6 +54,9 @@ public protocol ConformanceSubject: Sendable {
     /// Removes what was prepared for an interface.
     func remove(_ interface: NetworkInterfaceSpec) async throws
 
+    /// Whether the suite may turn the node off, and on again through the driver.
+    var mayTurnHostOff: Bool { get }
+
     /// Another node of the same kind, with which the first one exchanges guests; `nil` when there is none. Called
     /// once. The suite makes the first node's images known to its host.
     func secondNode() async throws -> (any ConformanceSubject)?
@@ -77,6 +80,7 @@ extension ConformanceSubject {
         driver.capabilities.bindings.contains(.unbound) ? .unboundForConformance() : nil
     }
     public func remove(_ interface: NetworkInterfaceSpec) async throws {}
+    public var mayTurnHostOff: Bool { false }
     public func secondNode() async throws -> (any ConformanceSubject)? { nil }
     public var facts: [String: String] { [:] }
     public func close() async {}

@@ -41,6 +41,11 @@ public final class ScratchHost: DriverHost {
     public var progress: [DriverProgress] { state.with { $0.progress } }
     /// The file of an image that a driver stored; `nil` when it stored none.
     public func stored(_ image: ImageID) -> String? { state.with { $0.stored[image]?.path } }
+    /// How much data a driver stored in an image; 0 when it stored none.
+    public func storedBytes(_ image: ImageID) -> Int {
+        guard let path = stored(image) else { return 0 }
+        return (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+    }
     /// Offers of files that were not withdrawn.
     public var openOffers: Set<String> { state.with { $0.offers } }
     /// Every fetch of an image takes at least so long.

@@ -28,6 +28,10 @@ public protocol GuestAccidents: Sendable {
 public protocol ConformanceVolumes: Sendable {
     /// Makes an empty volume of a kind that the driver takes; `nil` when it has none of that kind.
     func make(_ kind: VolumeConnection.Kind?, sizeGiB: Int) async throws -> VolumeSpec?
+    /// Makes a volume that a guest boots from; `nil` when there is none.
+    func makeBootable() async throws -> VolumeSpec?
+    /// Makes a volume that the hypervisor must decrypt, with its passphrase; `nil` when there is none.
+    func makeEncrypted() async throws -> VolumeSpec?
     /// Removes it.
     func remove(_ volume: VolumeSpec) async throws
     /// Makes the volume itself larger, as a volume service does before it tells the hypervisor.
@@ -36,6 +40,11 @@ public protocol ConformanceVolumes: Sendable {
     func write(_ bytes: [UInt8], to volume: VolumeSpec) async throws
     /// Reads from the beginning of a volume that no guest holds; `nil` when that cannot be seen.
     func read(_ count: Int, from volume: VolumeSpec) async throws -> [UInt8]?
+}
+
+extension ConformanceVolumes {
+    public func makeBootable() async throws -> VolumeSpec? { nil }
+    public func makeEncrypted() async throws -> VolumeSpec? { nil }
 }
 
 /// Makes guests that the driver under test did not make.
@@ -119,6 +128,7 @@ public enum SubjectPart: String, Codable, CaseIterable, Sendable {
     case accidents
     case rehearsal
     case agent
+    case hostPower = "host-power"
     case secondNode = "second-node"
 
     /// Why a case without it is skipped.
@@ -132,6 +142,7 @@ public enum SubjectPart: String, Codable, CaseIterable, Sendable {
         case .accidents: "guests cannot be made to turn themselves off"
         case .rehearsal: "calls can be neither slowed down nor made to fail"
         case .agent: "there is no image with a guest agent"
+        case .hostPower: "the node must not be turned off"
         case .secondNode: "there is no second node"
         }
     }
