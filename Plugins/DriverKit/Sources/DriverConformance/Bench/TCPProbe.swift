@@ -54,7 +54,7 @@ enum TCPProbe {
         guard connect(file, found.pointee.ai_addr, found.pointee.ai_addrlen) == 0 else {
             return .failure(Failure(description: "\(host) port \(port) takes no connection: \(reason())"))
         }
-        if !bytes.isEmpty, send(file, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) != bytes.count {
+        if !bytes.isEmpty, send(file, bytes, bytes.count, Int32(MSG_NOSIGNAL)) != bytes.count {
             return .failure(Failure(description: "\(host) port \(port) takes no bytes: \(reason())"))
         }
         var answer: [UInt8] = []
