@@ -141,6 +141,7 @@ let modules: [Module] = [
         "ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, conformance, logging]),
     Module("ConformanceTests", .test, ["FakeDriver"], [kit, conformance]),
     Module("DriverHTTPTests", .test, ["DriverHTTP"], [kit]),
+    Module("FakeDriverTests", .test, ["FakeDriver"], [kit, conformance]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
     Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),
     Module(

@@ -21,10 +21,12 @@ struct Observation: Equatable, Sendable {
         var parts: [String] = []
         if power != other.power, !ignoringPower { parts.append("power \(Self.text(power)) → \(Self.text(other.power))") }
         if listings != other.listings { parts.append("listed \(listings) → \(other.listings) times") }
-        let gone = world.filter { !other.world.contains($0) }
-        let new = other.world.filter { !world.contains($0) }
-        if !gone.isEmpty { parts.append("gone: \(gone.joined(separator: " / "))") }
-        if !new.isEmpty { parts.append("new: \(new.joined(separator: " / "))") }
+        for change in other.world.difference(from: world) {
+            switch change {
+            case .insert(_, let line, _): parts.append("new: \(line)")
+            case .remove(_, let line, _): parts.append("gone: \(line)")
+            }
+        }
         if volumes != other.volumes { parts.append("other volumes") }
         if interfaces != other.interfaces { parts.append("other interfaces") }
         if boots != other.boots, !ignoringPower {
@@ -123,26 +125,34 @@ extension Bench {
         }
     }
 
+    /// The power states of all guests but one.
+    func others(than guest: GuestID, on node: Node? = nil) async throws -> [GuestID: PowerState] {
+        var powers: [GuestID: PowerState] = [:]
+        for summary in try await guests(on: node) where summary.id != guest { powers[summary.id] = summary.power }
+        return powers
+    }
+
     // MARK: The hypervisor
 
-    /// Stops the hypervisor.
-    func kill() async throws {
-        guard let hypervisor = subject.hypervisor else {
+    /// Stops the hypervisor of a node.
+    func kill(_ node: Node? = nil) async throws {
+        guard let hypervisor = (node ?? self.node).subject.hypervisor else {
             throw CaseSkip.notShown(SubjectPart.hypervisorControl.absence)
         }
         try await hypervisor.kill()
     }
 
-    /// Starts the hypervisor, waits until the driver says that it is healthy, and lets it recover.
-    func revive() async throws {
-        try await subject.hypervisor?.revive()
-        try await expectHealth(healthy: true, "after the hypervisor came back")
+    /// Starts the hypervisor of a node, waits until its driver says that it is healthy, and lets it recover.
+    func revive(_ node: Node? = nil) async throws {
+        let node = node ?? self.node
+        try await node.subject.hypervisor?.revive()
+        try await expectHealth(healthy: true, "after the hypervisor came back", on: node)
         try await node.recover()
     }
 
     /// Waits until the driver says that it is healthy, or that it is not.
-    func expectHealth(healthy wanted: Bool, _ when: String) async throws {
-        let health = driver.health()
+    func expectHealth(healthy wanted: Bool, _ when: String, on node: Node? = nil) async throws {
+        let health = (node ?? self.node).driver.health()
         try await within(.seconds(20), "\(when) the driver saying that it is \(wanted ? "" : "not ")healthy") {
             for await state in health where (state == .healthy) == wanted {
                 if case .unhealthy(let reason) = state {

@@ -88,6 +88,12 @@ final class Bench: Sendable {
         return TestGuest(id: spec.id, spec: spec, call: call, handle: handle)
     }
 
+    /// Makes a guest whose agent answers.
+    func spawnWithAgent(metadata: [String: String] = [:]) async throws -> TestGuest {
+        guard let image = subject.images.agent else { throw CaseSkip.notShown(SubjectPart.agent.absence) }
+        return try await spawn(metadata: metadata) { $0.image = image }
+    }
+
     /// Sees to it that a guest is removed after the case.
     func track(_ guest: GuestID, on node: Node? = nil) {
         let node = node ?? self.node
@@ -102,7 +108,20 @@ final class Bench: Sendable {
         guard let volume = try await volumes.make(kind, sizeGiB: sizeGiB) else {
             throw CaseSkip.notShown("there are no volumes of the kind \(kind?.rawValue ?? "any")")
         }
-        made.with { $0.volumes.append(volume) }
+        track(volume)
+        return volume
+    }
+
+    /// Sees to it that a volume is removed after the case.
+    func track(_ volume: VolumeSpec) { made.with { $0.volumes.append(volume) } }
+
+    /// Makes a volume that a guest boots from.
+    func bootVolume() async throws -> VolumeSpec {
+        guard let volumes = subject.volumes, var volume = try await volumes.makeBootable() else {
+            throw CaseSkip.notShown("there are no volumes to boot from")
+        }
+        track(volume)
+        volume.bootIndex = 0
         return volume
     }
 

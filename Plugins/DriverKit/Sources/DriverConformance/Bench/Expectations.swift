@@ -41,6 +41,11 @@ enum ErrorKind: String, Sendable {
     }
 }
 
+extension ErrorKind {
+    /// The kind of any error; `nil` for one that is not typed.
+    static func of(_ error: any Error) -> ErrorKind? { (error as? DriverError).map { ErrorKind($0) } }
+}
+
 /// An error for people: its case and its sentence.
 func told(_ error: any Error) -> String {
     guard let error = error as? DriverError else { return "\(error)" }

@@ -108,8 +108,10 @@ final class SuiteSession: Sendable {
             try await subject.remove(interface)
             return true
         case .foreignGuests: return subject.foreignGuests != nil
+        case .accidents: return subject.accidents != nil
         case .rehearsal: return subject.rehearsal != nil
         case .agent: return subject.images.agent != nil
+        case .hostPower: return subject.mayTurnHostOff
         case .secondNode: return try await otherNode() != nil
         }
     }
@@ -134,6 +136,7 @@ final class SuiteSession: Sendable {
         switch candidate.sharedGuest {
         case .reads: try await ensureSharedGuest()
         case .watches where hasRoom: try await ensureSharedGuest()
+        case .excludes: await dropSharedGuest()
         case .none, .watches: if !hasRoom { await dropSharedGuest() }
         }
     }

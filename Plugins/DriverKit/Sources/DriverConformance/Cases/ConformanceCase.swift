@@ -28,6 +28,8 @@ public enum SharedGuestUse: Sendable {
     case none
     /// It reads it or calls what must not change it.
     case reads
+    /// It takes a node without guests.
+    case excludes
     /// It looks whether it is harmed by what is done to another; skipped where there is no room for both.
     case watches
 }
@@ -38,8 +40,8 @@ public struct ConformanceCase: Sendable {
     public let id: String
     /// What it shows.
     public let sentence: String
-    /// The row of the support matrix that it proves.
-    public let feature: FeatureKey
+    /// The row of the support matrix that it proves; `nil` for what the matrix has no row for.
+    public let feature: FeatureKey?
     /// What the driver must declare; empty for the core.
     public let needs: [ConformanceNeed]
     /// What the subject must give.
@@ -67,7 +69,7 @@ struct CaseList {
     private(set) var cases: [ConformanceCase] = []
 
     mutating func add(
-        _ id: String, _ feature: FeatureKey, _ sentence: String, needs: [ConformanceNeed] = [],
+        _ id: String, _ feature: FeatureKey?, _ sentence: String, needs: [ConformanceNeed] = [],
         parts: Set<SubjectPart> = [], guests: Int = 1, shared: SharedGuestUse = .none, quick: Bool = false,
         deadline: Duration = .seconds(30), _ body: @escaping @Sendable (Bench) async throws -> Void
     ) {
@@ -80,7 +82,12 @@ struct CaseList {
 
 extension ConformanceCase {
     /// The core: what every driver must do.
-    static let coreCases: [ConformanceCase] = CallProbe.core.flatMap(\.cases)
+    static let coreCases: [ConformanceCase] =
+        CallProbe.core.flatMap(\.cases) + coreLifeCases + corePowerCases + coreRecoverCases + coreStreamCases
+        + coreRandomCases
     /// What drivers do that declare it.
-    static let capabilityCases: [ConformanceCase] = []
+    static let capabilityCases: [ConformanceCase] =
+        consoleCases + pausingCases + suspendingCases + diagnosticsCases + snapshotCases + rescueCases + volumeCases
+        + interfaceCases + agentCases + bootCases + imageCacheCases + hostCases + resizingCases + evacuationCases
+        + liveMigrationCases
 }

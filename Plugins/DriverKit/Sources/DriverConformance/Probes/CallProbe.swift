@@ -33,7 +33,7 @@ struct CallProbe: Sendable {
     let id: String
     /// What the call does, as it stands in sentences: `starting a guest`.
     let deed: String
-    let feature: FeatureKey
+    let feature: FeatureKey?
     var needs: [ConformanceNeed] = []
     var parts: Set<SubjectPart> = []
     /// The call's name in rehearsals.
@@ -44,8 +44,6 @@ struct CallProbe: Sendable {
     var mayEndOff = false
     /// Guests that it makes.
     var guests = 1
-    /// Which images its guests need.
-    var image: @Sendable (ConformanceImages) -> ImageSpec? = { $0.boot }
     /// Makes the guest. The metadata rehearses delays and failures.
     var make: @Sendable (Bench, [String: String]) async throws -> Arranged = Self.spawn
     /// Makes what the call needs beside a guest.
@@ -60,6 +58,11 @@ struct CallProbe: Sendable {
     /// A guest on the first node.
     static let spawn: @Sendable (Bench, [String: String]) async throws -> Arranged = { bench, metadata in
         Arranged(node: bench.node, guest: try await bench.spawn(metadata: metadata))
+    }
+
+    /// A guest on the first node whose agent answers.
+    static let spawnWithAgent: @Sendable (Bench, [String: String]) async throws -> Arranged = { bench, metadata in
+        Arranged(node: bench.node, guest: try await bench.spawnWithAgent(metadata: metadata))
     }
 
     /// Everything before the call.

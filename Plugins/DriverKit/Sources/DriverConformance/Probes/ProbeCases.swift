@@ -59,8 +59,11 @@ extension CallProbe {
         let arranged = try await arrange(bench)
         var before: Observation?
         if let bystander = bench.bystander { before = try await bench.observe(bystander.id) }
+        let others = try await bench.others(than: arranged.id, on: arranged.node)
         try await perform(bench, arranged)
         try await verify(bench, arranged)
+        let othersNow = try await bench.others(than: arranged.id, on: arranged.node)
+        try check(others == othersNow, "\(deed) changed the power state of another guest")
         if let bystander = bench.bystander, let before {
             try await bench.expectUnchanged(bystander.id, since: before, "beside \(deed)")
         }
@@ -151,7 +154,7 @@ extension CallProbe {
             try check(slowing == nil, "\(deed) went on after it was cancelled")
             try await verify(bench, arranged)
         case .failure(let error):
-            let kind = (error as? DriverError).map { ErrorKind($0) }
+            let kind = ErrorKind.of(error)
             try check(kind == .cancelled, "\(deed) that was cancelled threw \(told(error))")
             try await bench.expectUnchanged(
                 arranged.id, since: before, "after \(deed) was cancelled", ignoringPower: mayEndOff, on: arranged.node)
@@ -163,31 +166,31 @@ extension CallProbe {
         let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: delay)
         let arranged = try await arrange(bench, metadata: slowing ?? [:])
         let before = try await bench.observe(arranged.id, on: arranged.node)
-        let survives = bench.subject.hypervisor?.endsGuests == false
+        let survives = arranged.node.subject.hypervisor?.endsGuests == false
         let call = bench.call()
-        try await bench.kill()
+        try await bench.kill(arranged.node)
         _ = try await bench.within(.seconds(30), "\(deed) on a dead hypervisor") {
             try await expectError([.unreachable], from: "\(deed) on a dead hypervisor") {
                 try await perform(bench, arranged, call)
             }
         }
-        try await bench.revive()
+        try await bench.revive(arranged.node)
         if survives {
             try await bench.expectUnchanged(
                 arranged.id, since: before, "after \(deed) on a dead hypervisor", on: arranged.node)
         }
         let work = Task { try await perform(bench, arranged, call) }
         try await Task.sleep(for: delay / 4)
-        try await bench.kill()
+        try await bench.kill(arranged.node)
         switch await bounded(bench.limits.scaled(.seconds(30)), { try await work.value }) {
         case .value: break
         case .failure(let error):
-            let kind = (error as? DriverError).map { ErrorKind($0) }
+            let kind = ErrorKind.of(error)
             let isTyped = kind.map { [.unreachable, .failed, .timedOut].contains($0) } ?? false
             try check(isTyped, "\(deed) amid which the hypervisor died threw \(told(error))")
         case .late: throw CaseFailure(description: "\(deed) amid which the hypervisor died did not end")
         }
-        try await bench.revive()
+        try await bench.revive(arranged.node)
         guard survives else { return }
         try await doing(deed + " again after the hypervisor came back") { try await perform(bench, arranged, call) }
         try await verify(bench, arranged)

@@ -20,8 +20,8 @@ public struct ConformanceReport: Hashable, Codable, Sendable {
         public var id: String
         /// What it shows, in one sentence.
         public var sentence: String
-        /// The row of the support matrix that it belongs to.
-        public var feature: FeatureKey
+        /// The row of the support matrix that it belongs to; `nil` for what the matrix has no row for.
+        public var feature: FeatureKey?
         /// How it ended.
         public var outcome: Outcome
         /// Why it failed or was skipped; `nil` when it passed.
@@ -31,7 +31,7 @@ public struct ConformanceReport: Hashable, Codable, Sendable {
 
         /// A result.
         public init(
-            id: String, sentence: String, feature: FeatureKey, outcome: Outcome, reason: String? = nil,
+            id: String, sentence: String, feature: FeatureKey?, outcome: Outcome, reason: String? = nil,
             seconds: Double = 0
         ) {
             self.id = id

@@ -38,6 +38,9 @@ public protocol ConformanceSubject: Sendable {
     /// Makes guests that are not the driver's.
     var foreignGuests: (any ForeignGuests)? { get }
 
+    /// Lets guests turn themselves off.
+    var accidents: (any GuestAccidents)? { get }
+
     /// Makes calls slow or lets them fail.
     var rehearsal: (any CallRehearsal)? { get }
 
@@ -50,6 +53,9 @@ public protocol ConformanceSubject: Sendable {
 
     /// Removes what was prepared for an interface.
     func remove(_ interface: NetworkInterfaceSpec) async throws
+
+    /// Whether the suite may turn the node off, and on again through the driver.
+    var mayTurnHostOff: Bool { get }
 
     /// Another node of the same kind, with which the first one exchanges guests; `nil` when there is none. Called
     /// once. The suite makes the first node's images known to its host.
@@ -67,12 +73,14 @@ extension ConformanceSubject {
     public var hypervisor: (any HypervisorControl)? { nil }
     public var volumes: (any ConformanceVolumes)? { nil }
     public var foreignGuests: (any ForeignGuests)? { nil }
+    public var accidents: (any GuestAccidents)? { nil }
     public var rehearsal: (any CallRehearsal)? { nil }
     public var insight: (any GuestInsight)? { nil }
     public func makeInterface(for driver: any ComputeDriver) async throws -> NetworkInterfaceSpec? {
         driver.capabilities.bindings.contains(.unbound) ? .unboundForConformance() : nil
     }
     public func remove(_ interface: NetworkInterfaceSpec) async throws {}
+    public var mayTurnHostOff: Bool { false }
     public func secondNode() async throws -> (any ConformanceSubject)? { nil }
     public var facts: [String: String] { [:] }
     public func close() async {}
@@ -116,6 +124,8 @@ public struct ConformanceLimits: Sendable {
     public var floodChanges: Int
     /// How long guests are asked to shut down by themselves before the plug is pulled.
     public var grace: Duration
+    /// How long the driver lets file systems be frozen before it thaws them by itself; a minute by the contract.
+    public var quiesceLimit: Duration
     /// The sizes of guests.
     public var flavor: FlavorSpec
     /// Sizes that a guest can be resized to: at least as large in everything.
@@ -126,7 +136,7 @@ public struct ConformanceLimits: Sendable {
     /// Limits; by default those of a fast simulator.
     public init(
         timeScale: Double = 1, guestsMax: Int = 32, randomCalls: Int = 20, floodChanges: Int = 2_000,
-        grace: Duration = .zero, flavor: FlavorSpec? = nil, largerFlavor: FlavorSpec? = nil,
+        grace: Duration = .zero, quiesceLimit: Duration = .seconds(60), flavor: FlavorSpec? = nil, largerFlavor: FlavorSpec? = nil,
         smallerFlavor: FlavorSpec? = nil
     ) {
         self.timeScale = timeScale
@@ -134,6 +144,7 @@ public struct ConformanceLimits: Sendable {
         self.randomCalls = randomCalls
         self.floodChanges = floodChanges
         self.grace = grace
+        self.quiesceLimit = quiesceLimit
         self.flavor =
             flavor ?? FlavorSpec(flavorID: "conformance", name: "conformance", vcpus: 1, memoryMiB: 128, rootGiB: 1)
         self.largerFlavor =

@@ -41,6 +41,11 @@ public final class ScratchHost: DriverHost {
     public var progress: [DriverProgress] { state.with { $0.progress } }
     /// The file of an image that a driver stored; `nil` when it stored none.
     public func stored(_ image: ImageID) -> String? { state.with { $0.stored[image]?.path } }
+    /// How much data a driver stored in an image; 0 when it stored none.
+    public func storedBytes(_ image: ImageID) -> Int {
+        guard let path = stored(image) else { return 0 }
+        return (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+    }
     /// Offers of files that were not withdrawn.
     public var openOffers: Set<String> { state.with { $0.offers } }
     /// Every fetch of an image takes at least so long.
@@ -64,6 +69,14 @@ public final class ScratchHost: DriverHost {
         return ImageSpec(
             id: id, name: "test", diskFormat: format, containerFormat: container, sizeBytes: Int64(size),
             checksum: "0123456789abcdef0123456789abcdef", properties: properties)
+    }
+
+    /// Makes the file of an image available as another image too.
+    public func offerAgain(_ image: ImageSpec) -> ImageSpec {
+        var other = image
+        other.id = .random()
+        state.with { $0.images[other.id] = $0.images[image.id] }
+        return other
     }
 
     public func log(_ level: DriverLogLevel, _ message: String, _ facts: [String: String]) {
