@@ -94,8 +94,8 @@ let modules: [Module] = [
             "Placement", "Scheduling", "Conductor", "ComputeAgent", "DriverHTTP", "NetworkAgent", "ComputeHTTP", "PlacementHTTP",
             "MetadataHTTP", "InstanceMetadata",
             "IdentityStandIn", "ImageStandIn", "NetworkStandIn", "WireJSON",
-        ], [kit, logging, nio, nioPosix, httpClient]),
-    Module("kilonovad", .executable, ["Deployment", "ServiceOptions", "ComputeAgent"], [kit, arguments, logging]),
+        ], [kit, conformance, logging, nio, nioPosix, httpClient]),
+    Module("kilonovad", .executable, ["Deployment", "ServiceOptions", "ComputeAgent"], [kit, conformance, arguments, logging]),
     // Plugins
     Module("FakeDriver", .plugin, [], [kit], path: "Plugins/Fake/Sources"),
     Module("CLibvirt", .system(pkgConfig: "libvirt", apt: "libvirt-dev"), path: "Plugins/Libvirt/CLibvirt"),
@@ -139,7 +139,9 @@ let modules: [Module] = [
         [kit, logging, crypto]),
     Module(
         "ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, conformance, logging]),
+    Module("ConformanceTests", .test, ["FakeDriver"], [kit, conformance]),
     Module("DriverHTTPTests", .test, ["DriverHTTP"], [kit]),
+    Module("FakeDriverTests", .test, ["FakeDriver"], [kit, conformance]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
     Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),
     Module(

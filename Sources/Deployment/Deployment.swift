@@ -22,6 +22,8 @@ package final class Deployment: Sendable {
     let databases: Databases
     /// The name under which this node's services are known.
     let host: String
+    /// The compute nodes that run in it.
+    let nodes: [NodePlan]
     private let door: FrontDoor
     private let server: HTTPServer
     private let client: HTTPClient
@@ -35,6 +37,8 @@ package final class Deployment: Sendable {
     ///
     /// - Throws: ``DeploymentError``.
     package static func prepare(_ up: UpOptions) async throws(DeploymentError) -> Deployment {
+        let host = up.options.node.host ?? HostFacts.name
+        let nodes = try NodePlan.all(up, host: host)
         let state = try StateDirectory.open(up.stateDirectory)
         state.remove("run/ready")
         let log = try LogFile(path: up.options.node.logFile)
@@ -54,7 +58,7 @@ package final class Deployment: Sendable {
             let databases = try await Databases.open(state, up.options)
             door.watch { databases.troubles }
             return Deployment(
-                up: up, state: state, databases: databases, door: door, server: server,
+                up: up, host: host, nodes: nodes, state: state, databases: databases, door: door, server: server,
                 url: url(kilonova.listen, bound.first?.port ?? kilonova.port))
         } catch {
             await server.shutdown(grace: .zero)
@@ -63,11 +67,12 @@ package final class Deployment: Sendable {
     }
 
     private init(
-        up: UpOptions, state: StateDirectory, databases: Databases, door: FrontDoor, server: HTTPServer, url: String
+        up: UpOptions, host: String, nodes: [NodePlan], state: StateDirectory, databases: Databases, door: FrontDoor,
+        server: HTTPServer, url: String
     ) {
+        (self.host, self.nodes) = (host, nodes)
         (self.up, self.state, self.databases) = (up, state, databases)
         (self.door, self.server, self.url) = (door, server, url)
-        host = up.options.node.host ?? HostFacts.name
         client = HTTPClient(eventLoopGroupProvider: .singleton)
         lentFiles = LentFiles(url: url)
     }
@@ -124,19 +129,19 @@ package final class Deployment: Sendable {
             var readiness = ready.makeAsyncIterator()
             _ = await readiness.next()
             group.addTask { await self.reportServices(bus) }
-            let node = try await self.startNode(&group, bus, store, peers, accounts) { isReady.yield("node") }
-            _ = await readiness.next()
-            try await self.announce(accounts, store)
+            let running = RunningNodes(metadata: try await self.startMetadata(store, accounts))
             do {
+                try await self.startNodes(&group, bus, peers, running)
+                try await self.announce(accounts, store, running)
                 // Only an error or the end of the process ends a member.
                 try await group.next()
             } catch {
                 group.cancelAll()
-                await node.stop()
+                await running.stop()
                 throw error
             }
             group.cancelAll()
-            await node.stop()
+            await running.stop()
         }
         await serveScheduling.stop(grace: .seconds(5))
         await servePlacement.stop(grace: .seconds(5))
@@ -176,8 +181,8 @@ package final class Deployment: Sendable {
     }
 
     /// Tells the world that everything is up: files for clients, the mark of readiness, `/readyz`.
-    private func announce(_ accounts: Accounts, _ store: ComputeStore) async throws {
-        try await awaitNode(store)
+    private func announce(_ accounts: Accounts, _ store: ComputeStore, _ running: RunningNodes) async throws {
+        try await awaitNodes(store, running)
         let identity = up.options.tokens.credentials.authURL ?? "\(url)/identity/v3"
         try ClientFiles.write(
             state, identityURL: identity, accounts: accounts, adminUser: up.options.kilonova.adminUser,
@@ -186,18 +191,5 @@ package final class Deployment: Sendable {
         let mark = "{\"identity_url\": \"\(identity)\", \"pid\": \(processID)}\n"
         try state.write("run/ready", mark, mode: 0o644)
         logger("deployment").notice("ready", metadata: ["identity.url": "\(identity)"])
-    }
-
-    /// Waits until the node's first description has arrived, so that the first server finds a host.
-    private func awaitNode(_ store: ComputeStore) async throws {
-        while true {
-            let isThere = try await store.computeNodes().contains { $0.host == host }
-            let isUp = try await store.services().contains { service in
-                service.binary == "nova-compute" && service.host == host
-                    && service.isUp(at: store.now(), downAfter: up.options.node.serviceDownTime)
-            }
-            if isThere, isUp { return }
-            try await Task.sleep(for: .milliseconds(5))
-        }
     }
 }

@@ -79,7 +79,8 @@ extension ConfigurationSource {
         var strangeGroups: Set<String> = []
         for key in keys where !deprecated.contains(key) {
             guard let origin = entries(key.group, key.name).last?.origin else { continue }
-            guard let schema = schemas.first(where: { $0.name == key.group }) else {
+            let group = Self.general(group: key.group)
+            guard let schema = schemas.first(where: { $0.name == group }) else {
                 if strangeGroups.insert(key.group).inserted {
                     let hint = nearest(key.group, schemas.map(\.name)).map { "; did you mean [\($0)]?" } ?? ""
                     warnings.append(

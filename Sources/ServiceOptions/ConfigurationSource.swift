@@ -23,6 +23,9 @@ package struct ConfigurationSource: Sendable {
     /// Keys in the order in which they were first written, for warnings in a stable order.
     private(set) var keys: [Key] = []
 
+    /// The node whose own groups take precedence; see ``narrowed(toNode:)``.
+    private(set) var node: String?
+
     /// Nothing written: every option has its default.
     package init() {}
 
@@ -83,8 +86,51 @@ package struct ConfigurationSource: Sendable {
         if !errors.isEmpty { throw ConfigurationErrors(errors) }
     }
 
+    /// The same, as one node of the process sees it: what `[node:NAME]` says takes precedence over `[DEFAULT]`, and
+    /// `[node:NAME.GROUP]` over `[GROUP]`, whatever the places in which they were written.
+    package func narrowed(toNode name: String) -> ConfigurationSource {
+        var copy = self
+        copy.node = name
+        return copy
+    }
+
+    /// Whether the node's own group says something of an option.
+    package func nodeSays(_ group: String, _ name: String) -> Bool {
+        node.map { !entries(in: Self.nodeGroup($0, group), name).isEmpty } ?? false
+    }
+
+    /// The nodes that have groups of their own, in the order in which these were written.
+    package var nodesWithGroups: [String] {
+        var names: [String] = []
+        for key in keys where key.group.hasPrefix(Self.nodePrefix) {
+            let name = String(key.group.dropFirst(Self.nodePrefix.count).prefix { $0 != "." })
+            if !names.contains(name) { names.append(name) }
+        }
+        return names
+    }
+
+    private static let nodePrefix = "node:"
+
+    private static func nodeGroup(_ node: String, _ group: String) -> String {
+        nodePrefix + node + (group == "DEFAULT" ? "" : "." + group)
+    }
+
+    /// The group that a node's own one stands before: `DEFAULT` for `node:a`, `vmware` for `node:a.vmware`.
+    static func general(group: String) -> String {
+        guard group.hasPrefix(nodePrefix) else { return group }
+        return group.firstIndex(of: ".").map { String(group[group.index(after: $0)...]) } ?? "DEFAULT"
+    }
+
     /// All values of the highest place that names the key, in order; empty when nobody wrote it.
     func entries(_ group: String, _ name: String) -> [Entry] {
+        if let node {
+            let own = entries(in: Self.nodeGroup(node, group), name)
+            if !own.isEmpty { return own }
+        }
+        return entries(in: group, name)
+    }
+
+    private func entries(in group: String, _ name: String) -> [Entry] {
         let key = Key(group: group, name: name)
         for layer in layers.reversed() {
             if let entries = layer[key] { return entries }
@@ -123,10 +169,11 @@ package struct ConfigurationSource: Sendable {
         var errors: [ConfigurationError] = []
         for setting in settings {
             let halves = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let path = halves[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(trimmed)
-            guard halves.count == 2, let group = path.first, let name = path.last, path.count == 2, !group.isEmpty,
-                !name.isEmpty
-            else {
+            // The last dot, because a node's group has one too: node:a.vmware.cluster_name.
+            let dot = halves[0].lastIndex(of: ".") ?? halves[0].startIndex
+            let group = trimmed(halves[0][..<dot])
+            let name = trimmed(halves[0][dot...].dropFirst())
+            guard halves.count == 2, !group.isEmpty, !name.isEmpty else {
                 // Without "=" the text may hold anything; it is an argument, so it was visible already.
                 errors.append(
                     ConfigurationError(

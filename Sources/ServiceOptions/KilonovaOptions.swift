@@ -9,6 +9,7 @@ package struct KilonovaOptions: Sendable {
     package var node = NodeOptions.read()
     package var apiService = APIServiceOptions.read()
     package var compute = ComputeOptions.read()
+    package var driverCalls = DriverCallOptions.read()
     package var configDrive = ConfigDriveOptions.read()
     package var zones = AvailabilityZoneOptions.read()
     package var kilonova = KilonovaGroupOptions.read()
@@ -24,6 +25,7 @@ package struct KilonovaOptions: Sendable {
     package var image = ImageOptions.read()
     package var network = NetworkOptions.read()
     package var networkAgent = NetworkAgentOptions.read()
+    package var driverVerify = DriverVerifyOptions.read()
 
     /// The defaults.
     package init() {}

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Deployment
+import FoundationEssentials
 import Glibc
+import struct ServiceOptions.ConfigurationSource
 
 /// `kilonovad`: the services, and the operator's verbs.
 @main
@@ -21,6 +23,33 @@ struct ConfigurationArguments: ParsableArguments {
     @ArgumentParser.Option(
         name: .customLong("set"), help: "One option, as group.name=value; may be repeated and wins over files.")
     var settings: [String] = []
+
+    /// What was written in all places.
+    func source() throws(DeploymentError) -> ConfigurationSource {
+        do {
+            return try ConfigurationSource(
+                files: files, environment: ProcessInfo.processInfo.environment, settings: settings)
+        } catch {
+            throw DeploymentError(.configuration, "\(error)")
+        }
+    }
+}
+
+/// A driver by name, and the configuration in which it is looked at.
+struct DriverArguments: ParsableArguments {
+    @Argument(help: "The driver's name, or another value of compute_driver that means it.")
+    var name: String
+
+    @OptionGroup var configuration: ConfigurationArguments
+
+    @ArgumentParser.Option(help: "The node of [kilonova] nodes whose groups count; none: [DEFAULT] and the driver's own.")
+    var node: String?
+
+    /// What was written, as that node sees it.
+    func source() throws(DeploymentError) -> ConfigurationSource {
+        let source = try configuration.source()
+        return node.map { source.narrowed(toNode: $0) } ?? source
+    }
 }
 
 /// Ends the process with the sentence and the status of an error.

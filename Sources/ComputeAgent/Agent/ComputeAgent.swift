@@ -4,56 +4,36 @@ package import Logging
 package import Messaging
 import ServiceInterfaces
 
-/// Where an agent works and how often it reports.
-package struct ComputeAgentOptions: Sendable {
-    /// `[DEFAULT] host`: the name under which conductors reach it.
-    package var host: String
-    /// Name of the driver, for records.
-    package var driverName: String
-    /// The address at which other hosts reach this one.
-    package var hostIP: String
-    /// A directory of its own, absolute, existing.
-    package var stateDirectory: String
-    /// Between signs of life (`report_interval`).
-    package var reportInterval: Duration = .seconds(10)
-    /// Between full reports of all guests (`sync_power_state_interval`).
-    package var syncInterval: Duration = .seconds(600)
-    /// Between repeated descriptions of the node (`update_resources_interval`).
-    package var inventoryInterval: Duration = .seconds(60)
-    /// `max_concurrent_builds`; 0 for no limit.
-    package var buildsMax = 10
-    /// How often a call is repeated when the driver says that repeating may help.
-    package var retriesMax = 5
-    /// The pause before the first repetition; it doubles.
-    package var firstRetryPause: Duration = .milliseconds(400)
-
-    package init(host: String, driverName: String, hostIP: String, stateDirectory: String) {
-        self.host = host
-        self.driverName = driverName
-        self.hostIP = hostIP
-        self.stateDirectory = stateDirectory
-    }
-}
-
 /// The service `nova-compute` of one node: takes operations from conductors, lets the driver carry them out, and
 /// reports what the hypervisor says.
 ///
 /// It knows no database. Guests never depend on its life: after a restart it asks a conductor what the host should
-/// hold and lets the driver find it.
+/// hold and lets the driver find it. It reaches its driver through a ``DriverSupervisor`` only.
 package actor ComputeAgent {
-    private let options: ComputeAgentOptions
-    private let driver: any ComputeDriver
-    private let bus: MessageBus
-    private let logger: Logger
-    private let journal: OperationJournal
+    let options: ComputeAgentOptions
+    nonisolated let supervisor: DriverSupervisor
+    let troubles = NodeTroubles()
+    let events: EventGate
+    let bus: MessageBus
+    let logger: Logger
+    let journal: OperationJournal
     private let reports: ReportSender
-    private let runner: OperationRunner
+    let runner: OperationRunner
     /// One for each guest with an operation on the way.
     private var workers: [InstanceID: GuestWorker] = [:]
-    private var trouble: String?
-    private var latest: NodeInventory?
+    /// The newest inventory that made sense.
+    var latest: NodeInventory?
     /// The driver has not found its guests since the hypervisor was last away.
-    private var needsRecovery = true
+    var needsRecovery = true
+    var isRecovering = false
+    /// The driver's last list of guests made no sense.
+    var needsGuestList = false
+    var health: HealthFilter
+    /// The verdict that was acted upon.
+    var healthTrouble: String?
+    let began = ContinuousClock.now
+    /// Streams of the driver's that ended and were not open since.
+    var endedStreams: Set<DriverCallName> = []
 
     /// An agent for a driver that has started.
     ///
@@ -61,14 +41,19 @@ package actor ComputeAgent {
     package init(
         _ options: ComputeAgentOptions, driver: any ComputeDriver, bus: MessageBus, logger: Logger
     ) throws(AgentError) {
+        var logger = logger
+        logger[metadataKey: "host"] = "\(options.host)"
         self.options = options
-        self.driver = driver
         self.bus = bus
         self.logger = logger
+        supervisor = DriverSupervisor(
+            driver, name: options.driverName, deadlines: options.deadlines, troubles: troubles, logger: logger)
+        events = EventGate(eventsMax: options.limits.eventsMax, window: options.limits.eventWindow)
+        health = HealthFilter(changesMax: options.limits.healthChangesMax, window: options.limits.healthWindow)
         journal = try OperationJournal(path: options.stateDirectory + "/operations.jsonl", now: .now())
         reports = ReportSender(host: options.host, bus: bus, logger: logger)
         runner = OperationRunner(
-            host: options.host, driver: driver, bus: bus, logger: logger, retriesMax: options.retriesMax,
+            host: options.host, supervisor: supervisor, bus: bus, logger: logger, retriesMax: options.retriesMax,
             firstPause: options.firstRetryPause, builds: BuildSlots(limit: options.buildsMax))
     }
 
@@ -80,10 +65,11 @@ package actor ComputeAgent {
         let subscription = try await bus.serve(topic: Topic.compute, host: options.host, limit: 256, handlers())
         await withDiscardingTaskGroup { group in
             group.addTask { await self.reports.run() }
+            group.addTask { await self.watchTroubles() }
             group.addTask { await self.watchHealth() }
             group.addTask { await self.watchInventory() }
             group.addTask { await self.watchEvents() }
-            group.addTask { await self.repeatedly(every: self.options.reportInterval) { await self.reportService() } }
+            group.addTask { await self.repeatedly(every: self.options.reportInterval) { await self.showLife() } }
             group.addTask { await self.repeatedly(every: self.options.syncInterval) { await self.reportAllGuests() } }
             group.addTask { await self.repeatedly(every: self.options.inventoryInterval) { await self.reportNode() } }
             await ready()
@@ -100,22 +86,29 @@ package actor ComputeAgent {
                 }
                 return Acknowledged()
             },
-            RPCHandler { (message: ReadConsoleLog, _) in
-                guard let console = self.driver.capabilities.consoleLog else {
-                    throw RemoteFault(
-                        kind: FaultKind.notSupported, message: "This hypervisor does not keep console logs.")
-                }
-                do {
-                    let bytes = try await console.consoleLog(of: message.instance, bytesMax: max(0, message.bytesMax))
-                    return ReadConsoleLog.Reply(bytes: bytes)
-                } catch DriverError.noSuchGuest {
-                    throw RemoteFault(
-                        kind: FaultKind.notFound, message: "The host does not hold \(message.instance).")
-                } catch let error as DriverError {
-                    throw RemoteFault(kind: FaultKind.unavailable, message: error.message)
-                }
-            },
+            RPCHandler { (message: ReadConsoleLog, _) in try await self.readConsoleLog(message) },
         ]
+    }
+
+    private nonisolated func readConsoleLog(_ message: ReadConsoleLog) async throws -> ReadConsoleLog.Reply {
+        guard let console = supervisor.capabilities.consoleLog else {
+            throw RemoteFault(kind: FaultKind.notSupported, message: "This hypervisor does not keep console logs.")
+        }
+        let bytesMax = max(0, message.bytesMax)
+        do {
+            let bytes = try await supervisor.call(.consoleLog, message.instance) { _ throws(DriverError) in
+                try await console.consoleLog(of: message.instance, bytesMax: bytesMax)
+            }
+            // A driver that answers with more than was asked for does not fill the bus.
+            return ReadConsoleLog.Reply(bytes: Array(bytes.suffix(bytesMax)))
+        } catch {
+            switch error {
+            case .noSuchGuest:
+                throw RemoteFault(kind: FaultKind.notFound, message: "The host does not hold \(message.instance).")
+            default:
+                throw RemoteFault(kind: FaultKind.unavailable, message: error.message)
+            }
+        }
     }
 
     private func worker(for instance: InstanceID) -> GuestWorker {
@@ -136,172 +129,16 @@ package actor ComputeAgent {
     /// How many guests have an operation on the way.
     var busyGuests: Int { workers.count }
 
-    // MARK: - Start
+    /// Whether an operation is on the way for a guest.
+    func isBusy(_ guest: InstanceID) -> Bool { workers[guest] != nil }
 
-    /// Finds the guests of earlier runs again, and wires what a restart of the host has taken away.
-    private func recoverGuests() async {
-        guard let expected = await askExpectedGuests() else { return }
-        var handles: [GuestID: GuestHandle] = [:]
-        for guest in expected {
-            if let handle = guest.handle {
-                handles[guest.instance] = GuestHandle(version: handle.version, data: handle.data)
-            }
-        }
-        do {
-            let found = try await driver.recover(handles)
-            needsRecovery = false
-            logger.info(
-                "guests recovered", metadata: ["expected": "\(handles.count)", "found": "\(found.count)"])
-        } catch {
-            logger.error("guests could not be recovered", metadata: ["error": "\(error)"])
-        }
-        for guest in expected {
-            do {
-                try await runner.prepare(guest.interfaces)
-            } catch {
-                logger.error(
-                    "a guest's network could not be prepared",
-                    metadata: ["instance.id": "\(guest.instance)", "error": "\(error)"])
-            }
-        }
-    }
-
-    private func askExpectedGuests() async -> [ExpectedGuest]? {
-        var pause = Duration.milliseconds(50)
-        while !Task.isCancelled {
-            do {
-                let question = AskExpectedGuests(host: options.host)
-                return try await bus.call(question, to: Address(topic: Topic.conductor), deadline: .seconds(10)).guests
-            } catch {
-                logger.notice("no conductor answers yet", metadata: ["error": "\(error)"])
-            }
-            try? await Task.sleep(for: pause)
-            pause = min(pause * 2, .seconds(5))
-        }
-        return nil
-    }
-
-    // MARK: - Watching the driver
-
-    private func watchHealth() async {
-        for await health in driver.health() {
-            switch health {
-            case .healthy:
-                trouble = nil
-            case .unhealthy(let reason):
-                trouble = reason
-                logger.error("the hypervisor cannot be used", metadata: ["reason": "\(reason)"])
-            }
-            await reportService()
-            guard trouble == nil else {
-                needsRecovery = true
-                continue
-            }
-            if needsRecovery { await recoverGuests() }
-            await reportAllGuests()
-        }
-    }
-
-    private func watchInventory() async {
-        for await inventory in driver.inventory() {
-            latest = inventory
-            await reportNode()
-        }
-    }
-
-    private func watchEvents() async {
-        for await event in driver.events() {
-            switch event {
-            case .power(let guest, _): await report(guest)
-            case .missed: await reportAllGuests()
-            }
-        }
-    }
+    /// Whether an operation is on the way for any guest that is not among these.
+    func isBusy(beside listed: Set<GuestID>) -> Bool { workers.keys.contains { !listed.contains($0) } }
 
     private func repeatedly(every interval: Duration, _ body: @Sendable () async -> Void) async {
         while !Task.isCancelled {
             await body()
             do { try await Task.sleep(for: interval) } catch { return }
-        }
-    }
-
-    // MARK: - Reports
-
-    private func reportService() async {
-        await tell(
-            ReportService(binary: "nova-compute", host: options.host, topic: Topic.compute, trouble: trouble))
-    }
-
-    private func reportNode() async {
-        guard let latest else { return }
-        let capabilities = driver.capabilities
-        await tell(
-            ReportNode(
-                host: options.host, driver: options.driverName, inventory: latest,
-                capabilityTraits: capabilities.placementTraits, bindings: capabilities.bindings,
-                hostIP: options.hostIP))
-    }
-
-    /// Reports every guest of ours. What an operation may have changed while the hypervisor was being asked is asked
-    /// again or left to that operation's own report.
-    private func reportAllGuests() async {
-        let before = journal.operations
-        let guests: [GuestSummary]
-        do {
-            guests = try await driver.guests()
-        } catch {
-            logger.warning("guests cannot be listed", metadata: ["error": "\(error)"])
-            return
-        }
-        let after = journal.operations
-        var observed: [GuestObservation] = []
-        var listed: Set<GuestID> = []
-        for guest in guests {
-            guard guest.isOurs else {
-                logger.debug("a guest that is not ours", metadata: ["guest": "\(guest.id)", "name": "\(guest.name)"])
-                continue
-            }
-            listed.insert(guest.id)
-            let operation = before[guest.id] ?? 0
-            var seen: GuestObservation? = GuestObservation(instance: guest.id, power: guest.power, operation: operation)
-            if after[guest.id] ?? 0 != operation { seen = await observation(of: guest.id) }
-            if let seen { observed.append(seen) }
-        }
-        let isNew = { (guest: InstanceID) in !listed.contains(guest) }
-        let changed = after.contains { before[$0.key] != $0.value && isNew($0.key) }
-        let complete = !changed && !workers.keys.contains(where: isNew)
-        if observed.isEmpty, !complete { return }
-        await tell(ReportGuests(host: options.host, observed: observed, complete: complete))
-    }
-
-    /// Reports one guest that changed, unless an operation is on the way, whose report will tell.
-    private func report(_ guest: GuestID) async {
-        guard let seen = await observation(of: guest), workers[guest] == nil else { return }
-        await tell(ReportGuests(host: options.host, observed: [seen], complete: false))
-    }
-
-    /// The power state of a guest and the operation after which it was seen; `nil` when there is no such guest.
-    private func observation(of guest: GuestID) async -> GuestObservation? {
-        while !Task.isCancelled {
-            let before = journal[guest]
-            if before?.guestIsGone == true { return nil }
-            do {
-                let power = try await driver.powerState(of: guest)
-                guard journal[guest] == before else { continue }
-                return GuestObservation(instance: guest, power: power, operation: before?.operation ?? 0)
-            } catch {
-                return nil
-            }
-        }
-        return nil
-    }
-
-    /// Reports that the next interval repeats: one try.
-    private func tell<Message: RPCMessage>(_ message: Message) async {
-        do {
-            _ = try await bus.call(message, to: Address(topic: Topic.conductor), deadline: .seconds(10))
-        } catch {
-            logger.warning("report not delivered", metadata: ["report": "\(Message.name)", "error": "\(error)"])
         }
     }
 }

@@ -7,7 +7,7 @@ import ServiceInterfaces
 /// Turns one command into calls of network worker and driver.
 struct OperationRunner: Sendable {
     let host: String
-    let driver: any ComputeDriver
+    let supervisor: DriverSupervisor
     let bus: MessageBus
     let logger: Logger
     /// How often a call is repeated when the driver says that repeating may help.
@@ -44,32 +44,67 @@ struct OperationRunner: Sendable {
         case .spawn(let spec):
             return try await builds.limited {
                 try await prepare(spec.interfaces)
-                let handle = try await repeating { try await driver.spawn(spec, call) }
+                let handle = try await repeating { try await spawn(spec, call) }
                 return .succeeded(
                     power: .running, handle: StoredHandle(version: handle.version, data: handle.data))
             }
         case .destroy:
-            try await repeating { try await driver.destroy(guest, call) }
+            try await change(.destroy, guest) { driver throws(DriverError) in try await driver.destroy(guest, call) }
             return .succeeded(power: .noState, handle: nil)
         case .powerOn:
-            try await repeating { try await driver.powerOn(guest, call) }
+            try await change(.powerOn, guest) { driver throws(DriverError) in try await driver.powerOn(guest, call) }
             return .succeeded(power: .running, handle: nil)
-        case .powerOff(let grace):
-            try await repeating {
-                try await driver.powerOff(guest, within: .seconds(grace), call)
+        case .powerOff(let seconds):
+            let grace = Duration.seconds(seconds)
+            try await change(.powerOff, guest, allowing: grace) { driver throws(DriverError) in
+                try await driver.powerOff(guest, within: grace, call)
             }
             return .succeeded(power: .shutdown, handle: nil)
-        case .reboot(let mode, let grace):
+        case .reboot(let mode, let seconds):
             let kind: RebootKind =
                 switch mode {
                 case .soft: .soft
                 case .hard: .hard
                 }
-            try await repeating {
-                try await driver.reboot(guest, kind, within: .seconds(grace), call)
+            let grace = Duration.seconds(seconds)
+            try await change(.reboot, guest, allowing: grace) { driver throws(DriverError) in
+                try await driver.reboot(guest, kind, within: grace, call)
             }
             return .succeeded(power: .running, handle: nil)
         }
+    }
+
+    /// Spawns a guest. One that a call makes after it was given up is removed, as the server is built elsewhere.
+    private func spawn(_ spec: GuestSpec, _ call: DriverCall) async throws(DriverError) -> GuestHandle {
+        let undo = { @Sendable [logger] (driver: any ComputeDriver, _: GuestHandle) async in
+            do throws(DriverError) {
+                try await driver.destroy(spec.id, call)
+            } catch {
+                logger.error(
+                    "a guest that was made too late cannot be removed",
+                    metadata: ["instance.id": "\(spec.id)", "error": "\(error.message)"])
+            }
+        }
+        let handle = try await supervisor.call(.spawn, spec.id, undoLate: undo) { driver throws(DriverError) in
+            try await driver.spawn(spec, call)
+        }
+        guard handle.data.count <= NonsenseCheck.handleBytesMax else {
+            try await supervisor.call(.destroy, spec.id) { driver throws(DriverError) in
+                try await driver.destroy(spec.id, call)
+            }
+            throw .failed(
+                "the driver's handle of guest \(spec.id) has \(handle.data.count) bytes; at most "
+                    + "\(NonsenseCheck.handleBytesMax) are kept, so the guest was removed")
+        }
+        return handle
+    }
+
+    /// One call that changes a guest, repeated while that may help.
+    private func change(
+        _ name: DriverCallName, _ guest: GuestID, allowing extra: Duration = .zero,
+        _ body: @escaping @Sendable (any ComputeDriver) async throws(DriverError) -> Void
+    ) async throws {
+        try await repeating { try await supervisor.call(name, guest, allowing: extra, body) }
     }
 
     /// Makes sure that the host's network has what the interfaces will join.

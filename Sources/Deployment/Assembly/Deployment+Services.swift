@@ -1,9 +1,7 @@
-import ComputeAgent
 import ComputeHTTP
 import ComputeModel
 import ComputeStore
 import Conductor
-import DriverAPI
 import HTTPService
 import Identity
 import IdentityStandIn
@@ -130,32 +128,5 @@ extension Deployment {
             configDriveFiles: try makeConfigDriveFiles(),
             owner: SagaOwner(place: "conductor@\(host)", incarnation: UUIDValue.random().description),
             sagaOptions: sagas, logger: logger("nova-conductor"))
-    }
-
-    /// The compute agent on the driver that the configuration names.
-    func makeAgent(_ bus: MessageBus, _ peers: Peers) async throws -> (ComputeAgent, any ComputeDriver) {
-        let selected = try DriverSelection(directory: up.options.compute.pluginDirectory)
-            .select(up.options.compute.computeDriver, up.source)
-        let name = selected.loaded.manifest.name
-        let driverHost = AgentDriverHost(
-            nodeName: host, stateDirectory: try state.folder("drivers/\(name)"),
-            facilities: NodeFacilities(images: peers.images, http: driverHTTP, files: lentFiles),
-            logger: logger("driver.\(name)"))
-        let driver: any ComputeDriver
-        do {
-            driver = try await selected.loaded.factory.makeDriver(selected.configuration, host: driverHost)
-        } catch {
-            throw DeploymentError(.unavailable, "the driver '\(name)' cannot start: \(error.message)")
-        }
-        var options = ComputeAgentOptions(
-            host: host, driverName: name, hostIP: up.options.node.myIP ?? HostFacts.address,
-            stateDirectory: state.below("agent"))
-        options.reportInterval = up.options.node.reportInterval
-        options.syncInterval = up.options.compute.powerStateInterval
-        options.buildsMax = up.options.compute.concurrentBuildsMax
-        let interval = up.options.compute.resourceInterval
-        if interval > .zero { options.inventoryInterval = interval }
-        let agent = try ComputeAgent(options, driver: driver, bus: bus, logger: logger("nova-compute"))
-        return (agent, driver)
     }
 }

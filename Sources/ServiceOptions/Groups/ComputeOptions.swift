@@ -45,6 +45,41 @@ package struct ComputeOptions: OptionGroup {
     package init() {}
 }
 
+/// [compute]
+package struct DriverCallOptions: OptionGroup {
+    package static let group = "compute"
+    package static let help = """
+        How long a node waits for its hypervisor driver. A call that takes longer is cancelled; one that does not answer
+        that within 5 seconds is given up: its operation fails, and the node is down until the call comes back. These
+        options are Kilonova's own.
+        """
+
+    @Option("driver_call_timeout", .duration(.seconds(1)...),
+        help: """
+            How long a driver's call may take unless it has an option of its own here. What a guest is given to shut
+            down by itself comes on top.
+            """)
+    package var ordinary = Duration.seconds(120)
+
+    @Option("driver_start_timeout", .duration(.seconds(1)...),
+        help: "How long a driver may take to start, and to find the guests of earlier runs again.")
+    package var start = Duration.seconds(300)
+
+    @Option("driver_spawn_timeout", .duration(.seconds(1)...),
+        help: "How long a driver may take for what may fetch an image: building, rescuing, filling its image cache.")
+    package var spawn = Duration.seconds(3600)
+
+    @Option("driver_snapshot_timeout", .duration(.seconds(1)...),
+        help: "How long a driver may take for a snapshot, or to swap a volume.")
+    package var snapshot = Duration.seconds(7200)
+
+    @Option("driver_move_timeout", .duration(.seconds(1)...),
+        help: "How long each step of a move of a guest between nodes may take, a live migration in all.")
+    package var move = Duration.seconds(21600)
+
+    package init() {}
+}
+
 /// [DEFAULT], config drives.
 package struct ConfigDriveOptions: OptionGroup {
     package static let group = "DEFAULT"

@@ -11,6 +11,16 @@ package struct KilonovaGroupOptions: OptionGroup {
     @Option("port", .port, help: "The port of that listener.")
     package var port = 8774
 
+    @Option("nodes", .list,
+        help: """
+            The compute nodes of this process, by names of your choice (lower-case letters, digits, - and _). For a
+            node NAME, the group [node:NAME] takes precedence over [DEFAULT], and [node:NAME.GROUP] over [GROUP],
+            wherever they were written: [node:NAME] compute_driver chooses its driver, [node:NAME] host the name under
+            which it is known (unset: NAME), and [node:NAME.vmware] cluster_name an option of that driver. Unset: one
+            node, which [DEFAULT] describes.
+            """)
+    package var nodes: [String] = []
+
     @Option("public_url", .url(["http", "https"]),
         help: "What the catalog says this listener's address is. Unset: http:// with listen and port.")
     package var publicURL: String?

@@ -163,7 +163,7 @@ import Testing
         #expect(await health.next() == .healthy)
         var inventory = driver.inventory().makeAsyncIterator()
         let node = try #require(await inventory.next())
-        #expect(node.hypervisorHostname == "node-1")
+        #expect(node.hypervisorHostname == "test-node")
         #expect(node.resources[.vcpu]?.total == 7 && node.resources[.vcpu]?.allocationRatio == 2)
         var events = driver.events().makeAsyncIterator()
         let spec = GuestSpec.test()

@@ -100,13 +100,15 @@ final class AgentBench: Sendable {
 
     /// Runs an agent around `body`.
     func withAgent<Value: Sendable>(
-        buildsMax: Int = 10, syncInterval: Duration = .seconds(600), _ body: (ComputeAgent) async throws -> Value
+        buildsMax: Int = 10, syncInterval: Duration = .seconds(600),
+        adjust: (inout ComputeAgentOptions) -> Void = { _ in }, _ body: (ComputeAgent) async throws -> Value
     ) async throws -> Value {
         var options = ComputeAgentOptions(
             host: "h1", driverName: "scripted", hostIP: "127.0.0.1", stateDirectory: scratch.path)
         options.buildsMax = buildsMax
         options.syncInterval = syncInterval
         options.firstRetryPause = .milliseconds(2)
+        adjust(&options)
         var logger = Logger(label: "agent")
         logger.logLevel = .critical
         let agent = try ComputeAgent(options, driver: driver, bus: bus, logger: logger)
@@ -122,6 +124,16 @@ final class AgentBench: Sendable {
             task.cancel()
             _ = try? await task.value
             throw error
+        }
+    }
+
+    /// Waits until the newest sign of life names a trouble with these words, or none.
+    func trouble(_ words: String?) async throws {
+        try await until { [notes] in
+            notes.with { notes in
+                guard let last = notes.services.last else { return false }
+                return words.map { last.trouble?.contains($0) == true } ?? (last.trouble == nil)
+            }
         }
     }
 
@@ -146,5 +158,14 @@ extension NetworkInterfaceSpec {
         NetworkInterfaceSpec(
             portID: port, networkID: .random(), networkName: "n", macAddress: "fa:16:3e:00:00:01", mtu: 1500,
             binding: .bridge(bridge: "br1", tap: "tap1"), addresses: [])
+    }
+}
+
+extension Logger {
+    /// Says nothing.
+    static var quiet: Logger {
+        var logger = Logger(label: "quiet")
+        logger.logLevel = .critical
+        return logger
     }
 }

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import Glibc
 
 /// A driver that does what a test says: each call is noted, may wait for a gate and may fail.
 final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
@@ -11,24 +12,44 @@ final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
         var failures: [String: [DriverError]] = [:]
         /// Calls of these verbs wait until released or cancelled.
         var gates: Set<String> = []
+        /// Calls of these verbs wait until released and do not listen to their cancellation.
+        var hung: Set<String> = []
+        /// Calls of these verbs block their thread until released.
+        var blocked: Set<String> = []
+        /// Listed once more than they are.
+        var doubled: Set<GuestID> = []
+        var handle = GuestHandle(version: 3, data: [1, 2])
         var running = 0
         var runningMax = 0
     }
     let state = Locked(State())
-    let healthBroadcast = NewestValueBroadcast<DriverHealth>(.healthy)
+    let healthBroadcast: NewestValueBroadcast<DriverHealth>
     let inventoryBroadcast = NewestValueBroadcast<NodeInventory>()
     let eventBroadcast = GuestEventBroadcast()
     private let hasConsole: Bool
+    private let traits: Set<Trait>
 
-    init(hasConsole: Bool = true) { self.hasConsole = hasConsole }
+    init(hasConsole: Bool = true, health: DriverHealth? = .healthy, traits: Set<Trait> = []) {
+        self.hasConsole = hasConsole
+        self.traits = traits
+        healthBroadcast = NewestValueBroadcast(health)
+    }
 
     var calls: [String] { state.with { $0.calls } }
     func fail(_ verb: String, _ errors: DriverError...) { state.with { $0.failures[verb, default: []] += errors } }
     func hold(_ verb: String) { state.with { _ = $0.gates.insert(verb) } }
-    func release(_ verb: String) { state.with { _ = $0.gates.remove(verb) } }
+    func hang(_ verb: String) { state.with { _ = $0.hung.insert(verb) } }
+    func block(_ verb: String) { state.with { _ = $0.blocked.insert(verb) } }
+    func release(_ verb: String) {
+        state.with { state in
+            state.gates.remove(verb)
+            state.hung.remove(verb)
+            state.blocked.remove(verb)
+        }
+    }
 
     var capabilities: Capabilities {
-        Capabilities(consoleLog: hasConsole ? self : nil, bindings: [.bridge], imageFormats: ["raw"])
+        Capabilities(consoleLog: hasConsole ? self : nil, bindings: [.bridge], imageFormats: ["raw"], traits: traits)
     }
     func health() -> AsyncStream<DriverHealth> { healthBroadcast.stream() }
     func inventory() -> AsyncStream<NodeInventory> { inventoryBroadcast.stream() }
@@ -43,7 +64,8 @@ final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
     func guests() async throws(DriverError) -> [GuestSummary] {
         try await step("guests", "")
         return state.with { state in
-            state.guests.map {
+            let all = Array(state.guests) + state.guests.filter { state.doubled.contains($0.key) }
+            return all.map {
                 GuestSummary(id: $0.key, name: "vm", power: $0.value, isOurs: !state.foreign.contains($0.key))
             }
         }
@@ -56,8 +78,10 @@ final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
 
     func spawn(_ spec: GuestSpec, _ call: DriverCall) async throws(DriverError) -> GuestHandle {
         try await step("spawn", "\(call.operation)")
-        state.with { $0.guests[spec.id] = .running }
-        return GuestHandle(version: 3, data: [1, 2])
+        return state.with { state in
+            state.guests[spec.id] = .running
+            return state.handle
+        }
     }
 
     func destroy(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
@@ -88,7 +112,7 @@ final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
         return Array("hello".utf8.suffix(bytesMax))
     }
 
-    func shutDown() async {}
+    func shutDown() async { state.with { $0.calls.append("shutDown") } }
 
     private func step(_ verb: String, _ detail: String) async throws(DriverError) {
         state.with { state in
@@ -100,6 +124,10 @@ final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
         while state.with({ $0.gates.contains(verb) }) {
             do { try await Task.sleep(for: .milliseconds(1)) } catch { throw .cancelled }
         }
+        while state.with({ $0.hung.contains(verb) }) {
+            await Task { try? await Task.sleep(for: .milliseconds(1)) }.value
+        }
+        while state.with({ $0.blocked.contains(verb) }) { usleep(1000) }
         let failure: DriverError? = state.with { state in
             guard state.failures[verb]?.isEmpty == false else { return nil }
             return state.failures[verb]?.removeFirst()

@@ -14,6 +14,9 @@ final class ScratchDirectory: Sendable {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
+    /// A host that works in this directory.
+    var host: ScratchHost { ScratchHost(stateDirectory: path) }
+
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     func folder(_ name: String) throws -> String {

@@ -1,43 +1,29 @@
-public import CDriverABI
 import ComputeModel
 import DriverAPI
-import FoundationEssentials
 
-/// The door through which the host enters this library.
-@c(kilonova_driver_plugin_v1)
-public func driverPlugin() -> UnsafePointer<kn_driver_descriptor>? {
-    kn_describe_driver("paper", "1.0") {
-        DriverFactory(optionGroup: "paper", options: PaperDriver.options) {
-            configuration, host throws(DriverError) in PaperDriver(configuration, host)
-        }.retainedForEntry()
-    }
-}
-
-/// A guest is a file in the state directory, so it outlives the process as real guests do.
+/// Runs guests on paper. What a hypervisor would do is done by `GuestFiles`.
 final class PaperDriver: ComputeDriver {
-    struct Sheet: Codable {
-        var name: String
-        var power: PowerState
-        var operation: Int64
-    }
-
     static let options = [
-        DriverOption("vcpus", .integer(min: 1, max: nil), default: "8", help: "Processors that the node offers.")
+        DriverOption("vcpus", .integer(min: 1, max: nil), default: "8", help: "Processors that it offers.")
     ]
 
     let capabilities = Capabilities(imageFormats: ["raw"])
-    private let folder: String
+    private let host: any DriverHost
+    private let files: GuestFiles
     private let healthBroadcast = NewestValueBroadcast<DriverHealth>(.healthy)
     private let inventoryBroadcast: NewestValueBroadcast<NodeInventory>
     private let eventBroadcast = GuestEventBroadcast()
 
     init(_ configuration: DriverConfiguration, _ host: any DriverHost) {
-        folder = host.stateDirectory
+        self.host = host
+        files = GuestFiles(directory: host.stateDirectory)
         inventoryBroadcast = NewestValueBroadcast(
             NodeInventory(
                 hypervisorType: "paper", hypervisorVersion: 1_000_000, hypervisorHostname: host.nodeName,
                 cpu: CPUDescription(arch: "x86_64", vendor: "none", model: "paper"),
-                supportedGuests: [SupportedGuest(architecture: "x86_64", hypervisorType: "paper", machineMode: "hvm")],
+                supportedGuests: [
+                    SupportedGuest(architecture: "x86_64", hypervisorType: "paper", machineMode: "hvm")
+                ],
                 resources: [
                     .vcpu: ResourceInventory(total: configuration.integer("vcpus") ?? 8),
                     .memoryMiB: ResourceInventory(total: 16384), .diskGiB: ResourceInventory(total: 100),
@@ -49,35 +35,43 @@ final class PaperDriver: ComputeDriver {
     func events() -> AsyncStream<GuestEvent> { eventBroadcast.stream() }
 
     func recover(_ handles: [GuestID: GuestHandle]) async throws(DriverError) -> [GuestID: GuestHandle] {
-        handles.filter { read($0.key) != nil }
+        files.removeUnfinished()
+        return handles.filter { files[$0.key] != nil }
     }
 
     func guests() async throws(DriverError) -> [GuestSummary] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.compactMap { GuestID($0) }.compactMap { id in
-            read(id).map { GuestSummary(id: id, name: $0.name, power: $0.power, isOurs: true) }
-        }
+        files.all.map { GuestSummary(id: $0.key, name: $0.value.name, power: $0.value.power, isOurs: true) }
     }
 
     func powerState(of guest: GuestID) async throws(DriverError) -> PowerState {
-        guard let sheet = read(guest) else { throw .noSuchGuest(guest) }
-        return sheet.power
+        guard let found = files[guest] else { throw .noSuchGuest(guest) }
+        return found.power
     }
 
     func spawn(_ spec: GuestSpec, _ call: DriverCall) async throws(DriverError) -> GuestHandle {
-        try refuseStale(spec.id, call)
-        try write(Sheet(name: spec.name, power: .running, operation: call.operation), spec.id)
-        return GuestHandle(version: 1, data: [])
+        let handle = GuestHandle(version: 1, data: [])
+        try files.refuseStale(spec.id, call)
+        if let known = files[spec.id] {
+            guard known.operation == call.operation else { throw .refused("guest \(spec.id) exists already") }
+            return handle
+        }
+        let image = try acceptableImage(spec)
+        guard !Task.isCancelled else { throw .cancelled }
+        // Nothing of a guest remains when a step throws, and none is seen before it is whole.
+        try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
+            let folder = try files.begin(spec.id)
+            rollback.onFailure { [files] in files.removeUnfinished(spec.id) }
+            try await host.fetchImage(image, to: folder + "/disk")
+            let power = spec.isRunning ? PowerState.running : .shutdown
+            try files.finish(spec.id, Guest(name: spec.name, power: power, operation: call.operation))
+        }
+        eventBroadcast.send(.power(spec.id, spec.isRunning ? .running : .shutdown))
+        return handle
     }
 
     func destroy(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
-        try refuseStale(guest, call)
-        guard read(guest) != nil else { return }
-        do {
-            try FileManager.default.removeItem(atPath: path(guest))
-        } catch {
-            throw .failed("the file of guest \(guest) cannot be removed: \(error)")
-        }
+        try files.refuseStale(guest, call)
+        try files.remove(guest, operation: call.operation)
     }
 
     func powerOn(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
@@ -101,30 +95,32 @@ final class PaperDriver: ComputeDriver {
     }
 
     private func change(_ guest: GuestID, _ call: DriverCall, to power: PowerState) throws(DriverError) {
-        guard var sheet = read(guest) else { throw .noSuchGuest(guest) }
-        try refuseStale(guest, call)
-        (sheet.power, sheet.operation) = (power, call.operation)
-        try write(sheet, guest)
+        try files.refuseStale(guest, call)
+        guard var found = files[guest] else { throw .noSuchGuest(guest) }
+        // A repeat ends as the first call did, whatever happened to the guest since.
+        if found.operation == call.operation { return }
+        (found.power, found.operation) = (power, call.operation)
+        try files.write(guest, found)
         eventBroadcast.send(.power(guest, power))
     }
 
-    private func refuseStale(_ guest: GuestID, _ call: DriverCall) throws(DriverError) {
-        guard let seen = read(guest)?.operation, call.operation < seen else { return }
-        throw .stale("guest \(guest) has seen operation \(seen); \(call.operation) is refused")
-    }
-
-    private func path(_ guest: GuestID) -> String { folder + "/" + guest.description }
-
-    private func read(_ guest: GuestID) -> Sheet? {
-        guard let data = try? Data(contentsOf: URL(filePath: path(guest))) else { return nil }
-        return try? JSONDecoder().decode(Sheet.self, from: data)
-    }
-
-    private func write(_ sheet: Sheet, _ guest: GuestID) throws(DriverError) {
-        do {
-            try JSONEncoder().encode(sheet).write(to: URL(filePath: path(guest)), options: .atomic)
-        } catch {
-            throw .insufficientResources("the file of guest \(guest) cannot be written: \(error)")
+    /// What a user asks for and cannot have is refused before anything is made.
+    private func acceptableImage(_ spec: GuestSpec) throws(DriverError) -> ImageSpec {
+        guard let image = spec.image, spec.volumes.isEmpty else {
+            throw .notSupported("This hypervisor has no volumes.")
         }
+        guard spec.configDrive == nil else {
+            throw .notSupported("This hypervisor has no configuration drives.")
+        }
+        guard spec.interfaces.allSatisfy({ $0.binding.kind == .unbound }) else {
+            throw .notSupported("This hypervisor wires no interfaces.")
+        }
+        guard image.diskFormat == "raw" else {
+            throw .imageUnacceptable("The image's format is \(image.diskFormat); this hypervisor takes raw.")
+        }
+        guard spec.flavor.rootGiB == 0 || image.sizeBytes <= Int64(spec.flavor.rootGiB) << 30 else {
+            throw .imageUnacceptable("The image is larger than the flavor's disk.")
+        }
+        return image
     }
 }

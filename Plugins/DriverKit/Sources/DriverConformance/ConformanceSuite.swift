@@ -1,2 +1,0 @@
-/// Version of the conformance suite; a certificate names it.
-public let conformanceSuiteVersion = "0.1"
