@@ -48,7 +48,7 @@ clean: ## remove what was built
 
 ##@ Test
 
-.PHONY: test test-unit test-libvirt test-e2e test-tsan contract check
+.PHONY: test test-unit test-libvirt test-e2e test-drivers test-tsan crash-matrix contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
 	@$(scripts)/test.sh unit fake libvirt
 
@@ -60,6 +60,12 @@ test-e2e: ## the whole stack with the fake driver, driven by the openstack clien
 
 test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 	@$(scripts)/test.sh libvirt
+
+test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware QUICK=1 CASE= UPDATE=1
+	@$(scripts)/test-drivers.sh
+
+crash-matrix: build ## kill -9 of the daemon at every event of every saga
+	KILL_MATRIX=all KILONOVAD=$(CURDIR)/.build/debug/kilonovad Tests/EndToEnd/run.sh fake -- fake.test_kill_matrix
 
 test-tsan: ## the tests in Swift under the thread sanitizer
 	swift test --sanitize=thread --no-parallel --scratch-path .build-tsan

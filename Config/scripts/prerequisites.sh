@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Names the Debian packages that Kilonova needs and that are missing, and installs them when run as root.
 #
-#   prerequisites.sh [build] [clients] [guest-image] [libvirt] [check]      (default: all but check)
+#   prerequisites.sh [build] [clients] [guest-image] [libvirt] [drivers] [bench] [check]
+#   (default: build, clients, guest-image and libvirt)
 set -euo pipefail
 # shellcheck source=Config/scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -13,6 +14,7 @@ packages_for() {
     guest-image) echo busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils ;;
     libvirt) echo qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
         iproute2 iputils-ping nftables iptables dnsmasq-base conntrack procps genisoimage ;;
+    drivers) echo golang-go golang-github-vmware-govmomi-dev openssl qemu-utils ;;
     bench) echo wrk ;;
     check) echo shellcheck ;;
     *) fail "prerequisites: there is no set of packages named $1." ;;

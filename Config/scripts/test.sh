@@ -76,7 +76,7 @@ run_set() {
 }
 
 install_packages() {
-    "$scripts/prerequisites.sh"
+    "$scripts/prerequisites.sh" build clients guest-image libvirt drivers
     note "$(tail -n 1 "$stage_logs/prerequisites.log" | cut -c 1-90)"
 }
 

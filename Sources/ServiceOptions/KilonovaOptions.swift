@@ -10,6 +10,7 @@ package struct KilonovaOptions: Sendable {
     package var apiService = APIServiceOptions.read()
     package var compute = ComputeOptions.read()
     package var driverCalls = DriverCallOptions.read()
+    package var imageCache = ImageCacheOptions.read()
     package var configDrive = ConfigDriveOptions.read()
     package var zones = AvailabilityZoneOptions.read()
     package var kilonova = KilonovaGroupOptions.read()

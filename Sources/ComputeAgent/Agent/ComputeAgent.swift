@@ -72,6 +72,7 @@ package actor ComputeAgent {
             group.addTask { await self.repeatedly(every: self.options.reportInterval) { await self.showLife() } }
             group.addTask { await self.repeatedly(every: self.options.syncInterval) { await self.reportAllGuests() } }
             group.addTask { await self.repeatedly(every: self.options.inventoryInterval) { await self.reportNode() } }
+            group.addTask { await self.watchImageCache() }
             await ready()
         }
         await subscription.stop(grace: .seconds(5))

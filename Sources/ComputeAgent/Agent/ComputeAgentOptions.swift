@@ -24,6 +24,12 @@ package struct ComputeAgentOptions: Sendable {
     package var deadlines = CallDeadlines()
     /// How much the driver's streams may say.
     package var limits = StreamLimits()
+    /// Between two looks at the images that the node keeps for next guests (`[image_cache] manager_interval`); zero for
+    /// none.
+    package var imageCacheInterval: Duration = .seconds(2400)
+    /// How long an image stays that no guest needs
+    /// (`[image_cache] remove_unused_original_minimum_age_seconds`); `nil` for ever.
+    package var unusedImageAge: Duration? = .seconds(86400)
     /// What the operator says of the node's resources, over its driver's word.
     package var adjustment = InventoryAdjustment()
     /// The hypervisors' names of the nodes in this process.

@@ -73,6 +73,7 @@ package enum DriverCallName: String, CaseIterable, Sendable {
     case crashDump = "crash-dump"
     case listImages = "list-images"
     case cacheImage = "cache-image"
+    case removeImages = "remove-images"
     case hostControl = "host-control"
 
     /// Which deadline counts.
@@ -87,7 +88,7 @@ package enum DriverCallName: String, CaseIterable, Sendable {
         case .shutDown, .guests, .health, .inventory, .events, .powerState, .consoleLog, .destroy, .powerOn, .powerOff,
             .reboot, .pause, .unpause, .suspend, .resume, .unrescue, .attach, .detach, .extendVolume, .readDevices,
             .confirmDeparture, .abandonArrival, .forget, .checkMove, .steerMove, .guestAgent, .diagnostics, .console,
-            .crashDump, .listImages, .hostControl:
+            .crashDump, .listImages, .removeImages, .hostControl:
             .ordinary
         }
     }
@@ -101,7 +102,8 @@ package enum DriverCallName: String, CaseIterable, Sendable {
             .crashDump:
             true
         case .start, .shutDown, .recover, .guests, .health, .inventory, .events, .powerState, .consoleLog,
-            .readDevices, .checkMove, .steerMove, .diagnostics, .console, .listImages, .cacheImage, .hostControl:
+            .readDevices, .checkMove, .steerMove, .diagnostics, .console, .listImages, .cacheImage, .removeImages,
+            .hostControl:
             false
         }
     }

@@ -175,6 +175,8 @@ extension Deployment {
         options.deadlines.spawn = plan.options.driverCalls.spawn
         options.deadlines.snapshot = plan.options.driverCalls.snapshot
         options.deadlines.move = plan.options.driverCalls.move
+        options.imageCacheInterval = plan.options.imageCache.interval
+        options.unusedImageAge = plan.options.imageCache.removesUnused ? plan.options.imageCache.unusedAge : nil
         options.adjustment = Self.adjustment(plan.options.compute)
         options.nodeNames = names
         return options

@@ -110,6 +110,25 @@ package struct DriverCallOptions: OptionGroup {
     package init() {}
 }
 
+/// [image_cache]
+package struct ImageCacheOptions: OptionGroup {
+    package static let group = "image_cache"
+    package static let help = "The images that a node keeps for its next guests."
+
+    @Option("manager_interval", help: "How often a node looks for images that it need not keep any more; 0: never.")
+    package var interval = Duration.seconds(2400)
+
+    @Option("remove_unused_base_images", help: "Whether images that no guest needs are removed after a time.")
+    package var removesUnused = true
+
+    @Option(
+        "remove_unused_original_minimum_age_seconds",
+        help: "How long an image stays after no guest has needed it any more.")
+    package var unusedAge = Duration.seconds(86400)
+
+    package init() {}
+}
+
 /// [DEFAULT], config drives.
 package struct ConfigDriveOptions: OptionGroup {
     package static let group = "DEFAULT"

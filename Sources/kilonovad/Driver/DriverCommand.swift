@@ -9,7 +9,7 @@ struct DriverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "driver", abstract: "Hypervisor drivers.",
         subcommands: [List.self, DriverShowCommand.self, DriverCheckCommand.self, DriverVerifyCommand.self,
-            DriverNewCommand.self])
+            DriverMatrixCommand.self, DriverNewCommand.self])
 
     /// Every driver that is found, and why one cannot be used.
     struct List: AsyncParsableCommand {

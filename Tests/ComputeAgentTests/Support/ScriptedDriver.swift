@@ -3,7 +3,7 @@ import DriverAPI
 import Glibc
 
 /// A driver that does what a test says: each call is noted, may wait for a gate and may fail.
-final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
+final class ScriptedDriver: ComputeDriver, ConsoleLogReading, CachingImages {
     struct State: Sendable {
         var calls: [String] = []
         var guests: [GuestID: PowerState] = [:]
@@ -49,7 +49,16 @@ final class ScriptedDriver: ComputeDriver, ConsoleLogReading {
     }
 
     var capabilities: Capabilities {
-        Capabilities(consoleLog: hasConsole ? self : nil, bindings: [.bridge], imageFormats: ["raw"], traits: traits)
+        var capabilities = Capabilities(
+            consoleLog: hasConsole ? self : nil, bindings: [.bridge], imageFormats: ["raw"], traits: traits)
+        capabilities.imageCache = self
+        return capabilities
+    }
+    func cachedImages() async throws(DriverError) -> [CachedImage] { [] }
+    func cache(_ image: ImageSpec) async throws(DriverError) {}
+    func removeImages(unusedFor age: Duration) async throws(DriverError) -> [CachedImage] {
+        try await step("removeImages", "\(age.components.seconds)")
+        return []
     }
     func health() -> AsyncStream<DriverHealth> { healthBroadcast.stream() }
     func inventory() -> AsyncStream<NodeInventory> { inventoryBroadcast.stream() }
