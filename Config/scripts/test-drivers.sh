@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2317
+# The functions prepare_* are called by the name of the driver.
+#
 # `make test-drivers`: the conformance suite on the drivers as the daemon loads them, against the hypervisors and
 # simulators that this machine can run. Reports go to STATE_DIR/driver-reports, as JSON and in JUnit's form.
 #
@@ -22,7 +25,6 @@ processes=()
 clean_up() {
     local pid
     for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
-    exec 8<&- 2>/dev/null || true
     [ ! -d "$work/libvirt" ] || STATE_DIR=$work/libvirt "$scripts/hypervisor.sh" stop >/dev/null 2>&1 || true
     rm -rf -- "$work"
 }
@@ -38,7 +40,7 @@ first_number() {
             return
         fi
         kill -0 "$2" 2>/dev/null || fail "the simulator ended at once: $(cat "$1")"
-        [ $SECONDS -lt $deadline ] || fail "the simulator did not name its port within 60 s: $(cat "$1")"
+        [ "$SECONDS" -lt "$deadline" ] || fail "the simulator did not name its port within 60 s: $(cat "$1")"
         sleep 0.1
     done
 }
