@@ -161,6 +161,19 @@ struct Pair {
         #expect(try await pair.destination.powerState(of: guest) == .running)
     }
 
+    @Test func destroyingWhatHasLeftSparesTheDiskThatNodesShare() async throws {
+        let pair = try await Pair(shared: true)
+        let leaving = try #require(pair.source.capabilities.resizing)
+        let coming = try #require(pair.destination.capabilities.resizing)
+        _ = try await pair.source.spawn(small, .number(1))
+        let package = try await leaving.depart(guest, move(large.flavor), .number(2))
+        _ = try await coming.arrive(large, with: package, .number(3))
+        try await pair.source.destroy(guest, .number(4))
+        #expect(try await pair.destination.capabilities.evacuation?.holdsDisks(of: guest) == true)
+        try await pair.destination.destroy(guest, .number(5))
+        #expect(pair.one.world.isEmpty && pair.two.world.isEmpty)
+    }
+
     @Test func guestsOfADeadNodeAreAdopted() async throws {
         let pair = try await Pair(shared: true)
         let (dead, living) = (

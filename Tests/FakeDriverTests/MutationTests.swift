@@ -58,7 +58,9 @@ struct Tour {
         var tour = try Tour(mutation)
         for stage in stages {
             do { try await stage(&tour) } catch { return "the tour ends with \(error)" }
-            for (index, line) in tour.lines.enumerated() where index >= usual.count || usual[index] != line { return line }
+            for (index, line) in tour.lines.enumerated() where index >= usual.count || usual[index] != line {
+                return line
+            }
         }
         return tour.lines.count == usual.count ? nil : "fewer lines"
     }
