@@ -123,6 +123,7 @@ import Testing
         ["rehearse": "spawn"], ["rehearse": "spawn:count=3"], ["shared_storage": "/nowhere/at/all"],
         ["pci_devices": "0000:81:00.1"], ["foreign_guests": "one"], ["numa_cells": "9", "vcpus": "8"],
         ["spice_console": "here"], ["mutation": "none-such"], ["console_address": "localhost"],
+        ["console_address": "0.0.0.0"],
         ["cpu_traits": "avx2"],
     ]) func badOptionsAreNamed(_ options: [String: String]) async throws {
         let node = try Node(options)
@@ -176,5 +177,13 @@ import Testing
         }
         #expect(longest < 10 << 20)
         #expect(Journal.read(path).state.guests[guest.id]?.operation == 300)
+        // Where it cannot be written anew it goes on.
+        try FileManager.default.createDirectory(atPath: path + ".new", withIntermediateDirectories: true)
+        for number in 301...500 {
+            guest.operation = Int64(number)
+            let now = guest
+            try world.change { _, change throws(DriverError) in change.put = now }
+        }
+        #expect(Journal.read(path).state.guests[guest.id]?.operation == 500)
     }
 }
