@@ -99,6 +99,7 @@ import Testing
         let found = try #require(await inventory.next())
         #expect(found.hypervisorHostname == "one")
         #expect(found.resources[.vcpu]?.total == 8 && found.resources[.vcpu]?.allocationRatio == 2)
+        #expect(found.uptime?.contains(" up 0 min,") == true)
         #expect(found.traits == [Trait("HW_CPU_X86_AVX2")])
         #expect(found.topology?.cells.map(\.cpus) == [[0, 1, 2, 3], [4, 5, 6, 7]])
         var health = driver.health().makeAsyncIterator()
@@ -108,6 +109,14 @@ import Testing
         #expect(await health.next() == nil)
         #expect(await inventory.next() == nil)
         #expect(await events.next() == nil)
+    }
+
+    @Test(arguments: [
+        (30, " 00:00:30 up 0 min,"), (3_660, " 01:01:00 up 1:01,"), (90_000, " 01:00:00 up 1 day, 1:00,"),
+        (172_860, " 00:01:00 up 2 days, 1 min,"),
+    ]) func uptimeIsToldLikeUptimeDoes(_ seconds: Int64, _ begin: String) {
+        let text = InventorySource.uptime(at: Timestamp(seconds: seconds), after: .seconds(seconds))
+        #expect(text == begin + "  0 users,  load average: 0.00, 0.00, 0.00")
     }
 
     @Test func whatIsNotThereIsNotAdvertised() async throws {
