@@ -88,6 +88,6 @@ extension ConformanceCase {
     /// What drivers do that declare it.
     static let capabilityCases: [ConformanceCase] =
         consoleCases + pausingCases + suspendingCases + diagnosticsCases + snapshotCases + rescueCases + volumeCases
-        + interfaceCases + agentCases + bootCases + imageCacheCases + hostCases + resizingCases + evacuationCases
-        + liveMigrationCases
+        + interfaceCases + agentCases + bootCases + imageCacheCases + resizingCases + evacuationCases
+        + liveMigrationCases + hostCases
 }
