@@ -27,7 +27,7 @@ final class FakeSubject: ConformanceSubject {
     private let configuration: DriverConfiguration
     private let isFirst: Bool
 
-    convenience init(_ options: [String: String] = [:], name: String = "fake", timeScale: Double = 0.2) throws {
+    convenience init(_ options: [String: String] = [:], name: String = "fake", timeScale: Double = 0.4) throws {
         let root = FileManager.default.temporaryDirectory.path + "/conformance-" + UUIDValue.random().compact
         try self.init(options, name: name, timeScale: timeScale, root: root, node: 1)
     }
@@ -50,7 +50,7 @@ final class FakeSubject: ConformanceSubject {
         images = ConformanceImages(
             boot: host.offer(image: image, properties: ["hw_qemu_guest_agent": "no"]), rescue: host.offer(image: image),
             uefi: host.offer(image: image), agent: host.offer(image: image))
-        limits = ConformanceLimits(timeScale: timeScale, floodChanges: 1_200, quiesceLimit: .milliseconds(300))
+        limits = ConformanceLimits(timeScale: timeScale, floodChanges: 1_060, quiesceLimit: .milliseconds(300))
         let foreign = GuestID.random()
         volumes = FakeVolumes(files: FileVolumes(directory: root + "/volumes"))
         hypervisor = FakeHypervisorControl(path: FakeNode.controlFile(stateDirectory: state))

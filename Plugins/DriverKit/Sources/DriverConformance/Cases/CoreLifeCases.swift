@@ -192,7 +192,7 @@ extension ConformanceCase {
             var spec = bench.makeSpec()
             // An image of its own, so that none of it is cached.
             spec.image = bench.subject.host.offerAgain(bench.subject.images.boot)
-            bench.subject.host.delayFetches(by: limit + .seconds(1))
+            bench.subject.host.delayFetches(by: limit * 1.3)
             defer { bench.subject.host.delayFetches(by: .zero) }
             let fetches = bench.subject.host.fetches
             let (driver, call) = (bench.driver, bench.call())

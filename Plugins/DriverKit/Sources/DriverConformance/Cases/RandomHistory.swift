@@ -161,7 +161,7 @@ extension ConformanceCase {
         list.add(
             "core.random.many-guests", .guestInfo,
             "Up to 32 guests under random calls at once each go through a history of their own", guests: 2,
-            deadline: .seconds(600)
+            shared: .excludes, deadline: .seconds(600)
         ) { bench in
             let count = min(32, bench.limits.guestsMax)
             try await run(bench, guests: count, calls: bench.limits.randomCalls)

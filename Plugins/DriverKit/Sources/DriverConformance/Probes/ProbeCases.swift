@@ -141,7 +141,7 @@ extension CallProbe {
     private func cancelled(_ bench: Bench) async throws {
         // The contract's five seconds, scaled like every deadline.
         let limit = bench.limits.scaled(.seconds(5))
-        let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: limit + .seconds(1))
+        let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: limit * 1.3)
         let arranged = try await arrange(bench, metadata: slowing ?? [:])
         let before = try await bench.observe(arranged.id, on: arranged.node)
         let call = bench.call()
@@ -162,7 +162,7 @@ extension CallProbe {
     }
 
     private func killed(_ bench: Bench) async throws {
-        let delay = bench.limits.scaled(.milliseconds(400))
+        let delay = bench.limits.scaled(.milliseconds(200))
         let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: delay)
         let arranged = try await arrange(bench, metadata: slowing ?? [:])
         let before = try await bench.observe(arranged.id, on: arranged.node)

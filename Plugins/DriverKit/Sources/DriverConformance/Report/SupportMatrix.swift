@@ -1,3 +1,5 @@
+import Foundation
+
 extension ConformanceReport {
     /// What a run says about one row of the support matrix.
     public enum Mark: String, Codable, CaseIterable, Sendable {
@@ -37,6 +39,16 @@ public struct SupportMatrix: Sendable {
             }
         }
         self.reports = kept
+    }
+
+    /// A matrix over the reports that lie in a folder as JSON, columns by file name.
+    public init(reportsIn folder: String) throws {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".json") }
+        self.init(
+            try names.sorted().map { name in
+                let data = try Data(contentsOf: URL(filePath: folder + "/" + name))
+                return try ConformanceReport(json: Array(data))
+            })
     }
 
     /// The page in Markdown.
