@@ -126,7 +126,7 @@ extension ConformanceCase {
             try await bench.expectTags(["conformance-nic"], of: guest.id)
         }
         list.add(
-            "tagged-interfaces.not-declared", .attachTaggedInterface, "A tag that cannot be kept is not supported",
+            "tagged-interfaces.not-declared", .attachTaggedInterface, "An interface's tag that cannot be kept is not supported",
             needs: needs, parts: [.interfaces]
         ) { bench in
             guard !bench.capabilities.facts.contains(.taggedInterfaces) else { return }

@@ -58,7 +58,7 @@ extension ConformanceCase {
             try await bench.expectTags(["conformance-disk"], of: guest.id)
         }
         list.add(
-            "tagged-volumes.not-declared", .attachTaggedVolume, "A tag that cannot be kept is not supported",
+            "tagged-volumes.not-declared", .attachTaggedVolume, "A volume's tag that cannot be kept is not supported",
             needs: [.capability(.volumes)], parts: [.volumes]
         ) { bench in
             guard !bench.capabilities.facts.contains(.taggedVolumes) else { return }
