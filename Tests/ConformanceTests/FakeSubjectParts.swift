@@ -57,7 +57,9 @@ struct FakeRehearsal: CallRehearsal {
         let text = String(Double(seconds) + Double(attoseconds) / 1e18)
         return call == "migrate" ? ["fake:migrate:duration": text] : ["fake:\(call):delay": text]
     }
-    func failing(_ call: String) -> [String: String]? { ["fake:\(call):fail": "failed", "fake:\(call):fail_first": "1"] }
+    func failing(_ call: String) -> [String: String]? {
+        ["fake:\(call):fail": "failed", "fake:\(call):fail_first": "1"]
+    }
     let deafening: [String: String]? = ["fake:deaf": "true"]
 }
 
@@ -76,7 +78,8 @@ struct FakeVolumes: ConformanceVolumes {
         case .block: connection = .block(path: "/dev/conformance")
         case .iscsi:
             connection = .iscsi(
-                ISCSITarget(portal: "192.0.2.1:3260", name: "iqn.2010-10.org.openstack:v", lun: 1, user: "u", password: "p"))
+                ISCSITarget(
+                    portal: "192.0.2.1:3260", name: "iqn.2010-10.org.openstack:v", lun: 1, user: "u", password: "p"))
         case .rbd: connection = .rbd(RBDImage(pool: "volumes", image: "v", monitors: ["192.0.2.1:6789"], user: "u"))
         case .nfs: connection = .nfs(export: "192.0.2.1:/volumes", file: "v", format: "raw")
         case .nbd: connection = .nbd(host: "192.0.2.1", port: 10809, export: "v")

@@ -66,7 +66,8 @@ import Testing
     }
 
     @Test func reportsAreReadFromAFolder() throws {
-        let folder = FileManager.default.temporaryDirectory.path + "/reports-\(ProcessInfo.processInfo.processIdentifier)"
+        let folder =
+            FileManager.default.temporaryDirectory.path + "/reports-\(ProcessInfo.processInfo.processIdentifier)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try Data(report.json()).write(to: URL(filePath: folder + "/paper.json"))

@@ -1,5 +1,5 @@
-public import DriverAPI
 public import ComputeModel
+public import DriverAPI
 
 /// What a driver must declare before a case applies to it.
 public enum ConformanceNeed: Hashable, Sendable, CustomStringConvertible {

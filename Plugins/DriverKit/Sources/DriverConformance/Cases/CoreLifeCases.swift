@@ -30,7 +30,8 @@ extension ConformanceCase {
             let again = try await bench.driver.spawn(guest.spec, guest.call)
             try check(again == guest.handle, "the repeated spawn returned another handle")
         }
-        list.add("core.spawn.off", .launch, "A guest that shall not run is defined and off, and can be started") { bench in
+        list.add("core.spawn.off", .launch, "A guest that shall not run is defined and off, and can be started") {
+            bench in
             let guest = try await bench.spawn { $0.isRunning = false }
             try await bench.expectPower([.shutdown], of: guest.id, "after a spawn that shall leave it off")
             try await bench.driver.powerOn(guest.id, bench.call())
@@ -121,7 +122,8 @@ extension ConformanceCase {
         ) { bench in
             let formats = bench.capabilities.imageFormats
             let format = bench.subject.images.boot.diskFormat
-            try check(formats.contains(format), "a guest boots from \(format), and the driver names \(formats.sorted())")
+            try check(
+                formats.contains(format), "a guest boots from \(format), and the driver names \(formats.sorted())")
             try await bench.expectPower([.running], of: bench.sharedGuest().id, "some time after spawn")
         }
         list.add(

@@ -133,7 +133,8 @@ extension ConformanceCase {
             try await bench.expectPower([.running], of: guest.id, "after a hard reboot")
         }
         list.add(
-            "core.reboot-hard.crashed", .reboot, "A crashed guest is said to have crashed, and a hard reboot revives it",
+            "core.reboot-hard.crashed", .reboot,
+            "A crashed guest is said to have crashed, and a hard reboot revives it",
             parts: [.accidents]
         ) { bench in
             let guest = try await bench.spawn()

@@ -162,7 +162,8 @@ extension ConformanceCase {
             }
         }
         list.add(
-            "core.events.flood", .guestInfo, "A reader that falls behind gets every event or is told that it missed some",
+            "core.events.flood", .guestInfo,
+            "A reader that falls behind gets every event or is told that it missed some",
             deadline: .seconds(60)
         ) { bench in
             let changes = bench.limits.floodChanges / 2 * 2
@@ -199,7 +200,9 @@ extension ConformanceCase {
             try check(!capabilities.bindings.isEmpty, "no kind of network binding is declared")
             try check(!capabilities.imageFormats.isEmpty, "no image format is declared")
             if let consoles = capabilities.consoles { try check(!consoles.kinds.isEmpty, "consoles of no kind") }
-            if let snapshots = capabilities.snapshots { try check(!snapshots.formats.isEmpty, "snapshots in no format") }
+            if let snapshots = capabilities.snapshots {
+                try check(!snapshots.formats.isEmpty, "snapshots in no format")
+            }
             for (fact, name) in factsThatNeed where capabilities.facts.contains(fact) {
                 let isThere = capabilities.offers(name)
                 try check(isThere, "\(fact.rawValue) is declared without \(name.rawValue)")

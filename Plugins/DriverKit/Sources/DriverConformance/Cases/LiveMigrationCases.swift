@@ -197,7 +197,8 @@ extension ConformanceCase {
             try await bench.expectAbsent(arranged.id, "after an aborted migration", on: bench.second())
         }
         list.add(
-            "live-migration.force-complete", .forceLiveMigration, "A migration that is forced ends soon, with the guest moved",
+            "live-migration.force-complete", .forceLiveMigration,
+            "A migration that is forced ends soon, with the guest moved",
             needs: needs, parts: [.secondNode, .rehearsal], quick: true, deadline: .seconds(60)
         ) { bench in
             let arranged = try await bench.slowMigration()
@@ -212,7 +213,8 @@ extension ConformanceCase {
         }
         list.add(
             "live-migration.abort.not-migrating", .abortLiveMigration,
-            "Aborting the migration of a guest that does not migrate is refused", needs: needs, guests: 0, shared: .reads
+            "Aborting the migration of a guest that does not migrate is refused", needs: needs, guests: 0,
+            shared: .reads
         ) { bench in
             let (live, guest) = (try bench.liveMigrating(), try bench.sharedGuest())
             try await bench.refusedOrMissing("abort") { try await live.abort(guest.id) }

@@ -192,7 +192,8 @@ extension ConformanceCase {
         try check(Set(listed.map(\.id)) == wanted, "\(listed.count) guests are listed where \(wanted.count) exist")
         for entry in listed {
             let state = ends[entry.id] ?? .absent
-            try check(state.powers.contains(entry.power), "\(entry.id) is listed as \(entry.power), not \(state.rawValue)")
+            try check(
+                state.powers.contains(entry.power), "\(entry.id) is listed as \(entry.power), not \(state.rawValue)")
         }
     }
 }

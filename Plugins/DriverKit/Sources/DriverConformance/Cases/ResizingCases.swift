@@ -58,7 +58,8 @@ extension CallProbe {
 
     static let takeBack = CallProbe(
         id: "resizing.take-back", deed: "taking a guest back", feature: .resize, needs: moveNeeds,
-        parts: [.secondNode], rehearsal: "take_back", aspects: [.does, .repeated, .stale, .fails, .cancelled, .restarted],
+        parts: [.secondNode], rehearsal: "take_back",
+        aspects: [.does, .repeated, .stale, .fails, .cancelled, .restarted],
         mayEndOff: true,
         make: { bench, metadata in try await bench.abandoned(metadata) },
         perform: { _, arranged, call in

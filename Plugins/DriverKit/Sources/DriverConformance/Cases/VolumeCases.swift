@@ -310,7 +310,8 @@ extension ConformanceCase {
         let extends = needs + [.capability(.volumeExtending)]
         let swaps = needs + [.capability(.volumeSwapping)]
         list.add(
-            "volume-extending.not-attached", .extendVolume, "Extending a volume that the guest does not hold is refused",
+            "volume-extending.not-attached", .extendVolume,
+            "Extending a volume that the guest does not hold is refused",
             needs: extends
         ) { bench in
             let guest = try await bench.spawn()

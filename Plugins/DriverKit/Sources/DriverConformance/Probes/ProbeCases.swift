@@ -37,7 +37,8 @@ extension CallProbe {
                 needs: needs, parts: parts.union([.rehearsal]), guests: guests, fails)
         case .cancelled:
             list.add(
-                id + ".cancelled", feature, capitalized(tell("answers cancellation in time and leaves nothing half done")),
+                id + ".cancelled", feature,
+                capitalized(tell("answers cancellation in time and leaves nothing half done")),
                 needs: needs, parts: parts, guests: guests, cancelled)
         case .killed:
             list.add(
@@ -46,7 +47,8 @@ extension CallProbe {
                 needs: needs, parts: parts.union([.hypervisorControl]), guests: guests, deadline: .seconds(60), killed)
         case .restarted:
             list.add(
-                id + ".driver-restarted", feature, capitalized(tell("lasts when the driver is restarted")), needs: needs,
+                id + ".driver-restarted", feature, capitalized(tell("lasts when the driver is restarted")),
+                needs: needs,
                 parts: parts, guests: guests, restarted)
         }
     }

@@ -79,10 +79,9 @@ public struct SupportMatrix: Sendable {
         lines.append("|---|---|---|---|---|---|---|")
         for report in reports {
             let facts = report.facts.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-            lines.append(
-                "| \(report.subject) | \(report.results.count) | \(report.count(.passed)) | \(report.count(.failed)) "
-                    + "| \(report.count(.notDeclared)) | \(report.count(.notShown)) | \(facts.joined(separator: "; ")) |"
-            )
+            let counts = [report.results.count] + [.passed, .failed, .notDeclared, .notShown].map(report.count)
+            let cells = [report.subject] + counts.map(String.init) + [facts.joined(separator: "; ")]
+            lines.append("| \(cells.joined(separator: " | ")) |")
         }
         lines += reports.flatMap(notes)
         return lines.joined(separator: "\n") + "\n"
