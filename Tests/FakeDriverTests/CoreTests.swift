@@ -72,6 +72,14 @@ import Testing
         #expect(await failure { _ = try await again.spawn(spec, .number(8)) } == "stale")
     }
 
+    @Test func aSpawnThatFailedHasBeenSeen() async throws {
+        let driver = try await Node().start()
+        let spec = GuestSpec.test(metadata: ["fake:spawn:fail": "failed"])
+        #expect(await failure { _ = try await driver.spawn(spec, .number(5)) } == "failed")
+        #expect(await failure { _ = try await driver.spawn(.test(spec.id), .number(4)) } == "stale")
+        _ = try await driver.spawn(.test(spec.id), .number(5))
+    }
+
     @Test func anotherOperationDoesNotSpawnAGuestTwice() async throws {
         let driver = try await Node().start()
         let spec = GuestSpec.test()
@@ -99,6 +107,8 @@ import Testing
         var large = try node.image()
         large.minDiskGiB = 2
         #expect(await error(.test(image: large)) == "imageUnacceptable")
+        #expect(await error(.test(image: try node.image("not really", format: "qcow2"))) == "imageUnacceptable")
+        #expect(node.host.fetches == 1)
         var unknown = try node.image()
         unknown.id = .random()
         #expect(await error(.test(image: unknown)) == "imageUnavailable")

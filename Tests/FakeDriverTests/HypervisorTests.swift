@@ -91,11 +91,15 @@ import Testing
     }
 
     @Test func streamsBeginWithWhatIsAndEndWithTheDriver() async throws {
-        let driver = try await Node(["vcpus": "8", "cpu_allocation_ratio": "2", "numa_cells": "2"]).start()
+        let options = [
+            "vcpus": "8", "cpu_allocation_ratio": "2", "numa_cells": "2", "cpu_traits": "HW_CPU_X86_AVX2",
+        ]
+        let driver = try await Node(options).start()
         var inventory = driver.inventory().makeAsyncIterator()
         let found = try #require(await inventory.next())
         #expect(found.hypervisorHostname == "one")
         #expect(found.resources[.vcpu]?.total == 8 && found.resources[.vcpu]?.allocationRatio == 2)
+        #expect(found.traits == [Trait("HW_CPU_X86_AVX2")])
         #expect(found.topology?.cells.map(\.cpus) == [[0, 1, 2, 3], [4, 5, 6, 7]])
         var health = driver.health().makeAsyncIterator()
         #expect(await health.next() == .healthy)
@@ -118,7 +122,8 @@ import Testing
         ["rehearse": "spwan:delay=2"], ["rehearse": "spawn:delay=soon"], ["rehearse": "spawn:fail=badly"],
         ["rehearse": "spawn"], ["rehearse": "spawn:count=3"], ["shared_storage": "/nowhere/at/all"],
         ["pci_devices": "0000:81:00.1"], ["foreign_guests": "one"], ["numa_cells": "9", "vcpus": "8"],
-        ["spice_console": "here"], ["mutation": "none-such"],
+        ["spice_console": "here"], ["mutation": "none-such"], ["console_address": "localhost"],
+        ["cpu_traits": "avx2"],
     ]) func badOptionsAreNamed(_ options: [String: String]) async throws {
         let node = try Node(options)
         do {
@@ -143,10 +148,7 @@ import Testing
     @Test func tenThousandGuestsAreListedAtOnce() async throws {
         let node = try Node()
         let driver = try await node.start()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<10_000 { group.addTask { _ = try await driver.spawn(.test(), .number(1)) } }
-            try await group.waitForAll()
-        }
+        for _ in 0..<10_000 { _ = try await driver.spawn(.test(), .number(1)) }
         var best = Duration.seconds(60)
         for _ in 0..<5 {
             let begin = ContinuousClock.now

@@ -45,7 +45,7 @@ struct ColdMoves: ResizingGuests {
             hypervisor.host.report(DriverProgress(guest: guest, phase: "setting disks aside", percent: 0))
             try await hypervisor.rehearse(.depart, "guest \(guest)", known.metadata)
             if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
-            try self.leave(known, disk, call)
+            try self.leave(known, disk, move, call)
             hypervisor.host.report(DriverProgress(guest: guest, phase: "setting disks aside", percent: 100))
             return ""
         }
@@ -55,7 +55,9 @@ struct ColdMoves: ResizingGuests {
         return MovePackage(version: 1, data: departure.package)
     }
 
-    private func leave(_ known: FakeGuest, _ disk: FakeDisk?, _ call: DriverCall) throws(DriverError) {
+    private func leave(
+        _ known: FakeGuest, _ disk: FakeDisk?, _ move: ColdMove, _ call: DriverCall
+    ) throws(DriverError) {
         let package = ColdPackage(
             token: UUIDValue.random().compact, source: hypervisor.host.nodeName, guest: known, disk: disk)
         let data = try packJSON(package)
@@ -64,6 +66,7 @@ struct ColdMoves: ResizingGuests {
             change.departure = Departure(
                 kind: .cold, guest: guest, disk: disk, operation: call.operation, package: data)
             if hypervisor.mutation != .departLeavesRunning { guest.stop() }
+            if hypervisor.mutation == .revertKeepsNewFlavor { guest.flavor = move.flavor }
             guest.isSetAside = true
             guest.note(Call.depart.rawValue, call.operation)
             change.put = guest
@@ -213,8 +216,11 @@ extension FakeGuest {
 
 /// A package's content.
 func packJSON(_ value: some Encodable) throws(DriverError) -> [UInt8] {
+    let encoder = JSONEncoder()
+    // A repeated call answers with the same bytes.
+    encoder.outputFormatting = .sortedKeys
     do {
-        return Array(try JSONEncoder().encode(value))
+        return Array(try encoder.encode(value))
     } catch {
         throw .failed("a package cannot be written as JSON: \(error)")
     }

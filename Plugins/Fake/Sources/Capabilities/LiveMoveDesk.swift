@@ -44,7 +44,8 @@ struct Landing: Codable, Sendable {
 final class LiveMoveDesk: Sendable {
     /// Longest message: a guest with all its devices.
     private static let messageBytesMax = 4 << 20
-    private static let limitSeconds = 10
+    /// For connecting, sending and waiting for the answer, each.
+    private static let limitSeconds = 3
 
     /// A move that leaves this node now.
     final class Run: Sendable {

@@ -151,7 +151,8 @@ struct LiveMoves: LiveMigratingGuests {
     {
         let asked = guest.metadata["fake:migrate:duration"].flatMap { Double($0) }
         let duration = Duration.seconds(max(0, asked ?? hypervisor.options.liveMigrationSeconds))
-        let isStuck = guest.metadata["fake:migrate:stuck"] == "true"
+        // A guest that may be slowed down is caught up with.
+        let isStuck = guest.metadata["fake:migrate:stuck"] == "true" && !move.mayThrottle
         let begin = ContinuousClock.now
         var told = -1
         while true {
@@ -193,6 +194,7 @@ struct LiveMoves: LiveMigratingGuests {
         try await hypervisor.enter(.forceComplete, "guest \(guest)")
         guard let run = hypervisor.moves[guest] else { throw .refused("guest \(guest) does not migrate") }
         run.wishes.with { $0.forceComplete = true }
+        hypervisor.host.log(.info, "live migration is forced to its end", ["guest": guest.description])
     }
 
     func abort(_ guest: GuestID) async throws(DriverError) {

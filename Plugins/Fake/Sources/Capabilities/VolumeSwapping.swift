@@ -43,13 +43,26 @@ struct VolumeSwapping: SwappingVolumes {
     private func copy(_ source: AttachedVolume, to new: VolumeSpec, of guest: GuestID) async throws(DriverError) {
         hypervisor.host.report(DriverProgress(guest: guest, phase: "copying volume", percent: 0))
         if let from = source.path, case .file(let to, _) = new.connection, hypervisor.mutation != .swapLosesData {
-            try await OwnThread.run { () throws(DriverError) in try Self.copy(from, to) }
+            let isCancelled = Locked(false)
+            let fault: DriverError? = await withTaskCancellationHandler {
+                do throws(DriverError) {
+                    try await OwnThread.run { () throws(DriverError) in
+                        try Self.copy(from, to) { isCancelled.with { $0 } }
+                    }
+                    return nil
+                } catch {
+                    return error
+                }
+            } onCancel: {
+                isCancelled.with { $0 = true }
+            }
+            if let fault { throw fault }
         }
         hypervisor.host.report(DriverProgress(guest: guest, phase: "copying volume", percent: 100))
     }
 
     /// Copies the content of a file over that of another, which keeps its length where it is longer.
-    private static func copy(_ from: String, _ to: String) throws(DriverError) {
+    private static func copy(_ from: String, _ to: String, _ isCancelled: () -> Bool) throws(DriverError) {
         let input = open(from, O_RDONLY | O_CLOEXEC)
         guard input >= 0 else { throw failure("read", from) }
         defer { close(input) }
@@ -58,6 +71,7 @@ struct VolumeSwapping: SwappingVolumes {
         defer { close(output) }
         var piece = [UInt8](repeating: 0, count: pieceBytes)
         while true {
+            if isCancelled() { throw .cancelled }
             let count = piece.withUnsafeMutableBytes { Glibc.read(input, $0.baseAddress, $0.count) }
             guard count >= 0 else { throw failure("read", from) }
             if count == 0 { return }

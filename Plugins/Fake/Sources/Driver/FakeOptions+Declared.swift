@@ -19,6 +19,9 @@ extension FakeOptions {
             "cpu_model", .string, default: "fake",
             help: "Name of the processor. A live migration between nodes with different ones is refused."),
         DriverOption(
+            "cpu_traits", .list, default: "",
+            help: "Traits of the processor, by placement's names: HW_CPU_X86_AVX2."),
+        DriverOption(
             "numa_cells", .integer(min: 0, max: 64), default: "0",
             help: "Into how many NUMA cells processors and memory are divided; 0 for a node that cannot pin."),
         DriverOption(

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import Glibc
 
 /// The options of the group `[fake]`.
 struct FakeOptions: Sendable {
@@ -15,6 +16,8 @@ struct FakeOptions: Sendable {
     let plans: [Call: RehearsalPlan]
     let mutation: Mutation?
     let cpuModel: String
+    private let traits: Set<Trait>
+    private static let traitLetters = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
     /// `nil` for a node that can neither pin nor pass devices through.
     let topology: HostTopology?
     private let vcpus: Int
@@ -31,6 +34,14 @@ struct FakeOptions: Sendable {
         liveMigrationSeconds = configuration.number("live_migration_duration") ?? 0
         quiesceLimit = .seconds(configuration.number("quiesce_limit") ?? 60)
         consoleAddress = Self.text(configuration, "console_address") ?? "127.0.0.1"
+        guard sockaddr_in(consoleAddress, 0) != nil else {
+            throw .badConfiguration("[fake] console_address = \(consoleAddress) is not an IPv4 address in numbers")
+        }
+        traits = Set(configuration.list("cpu_traits").map { Trait($0) })
+        if let odd = traits.first(where: { !$0.rawValue.allSatisfy(Self.traitLetters.contains) }) {
+            throw .badConfiguration(
+                "[fake] cpu_traits: '\(odd)' is not the name of a trait, capital letters, digits and underscores")
+        }
         spiceConsole = try Self.text(configuration, "spice_console").map { text throws(DriverError) in
             let parts = text.split(separator: ":").map(String.init)
             guard parts.count == 2, let port = Int(parts[1]), (1...65535).contains(port) else {
@@ -130,6 +141,6 @@ struct FakeOptions: Sendable {
                 .memoryMiB: ResourceInventory(total: offered, allocationRatio: memoryRatio),
                 .diskGiB: ResourceInventory(total: diskGiB),
             ],
-            traits: [], diskFreeGiB: diskGiB, topology: topology)
+            traits: traits, diskFreeGiB: diskGiB, topology: topology)
     }
 }

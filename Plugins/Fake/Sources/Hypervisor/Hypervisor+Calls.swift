@@ -78,7 +78,7 @@ extension Hypervisor {
             do throws(DriverError) {
                 return try await body(self.world[id])
             } catch {
-                self.see(id, number)
+                self.see(call, id, number)
                 throw error
             }
         }
@@ -104,17 +104,25 @@ extension Hypervisor {
     }
 
     /// Remembers the number of a call that failed: a lower one is late all the same.
-    private func see(_ id: GuestID, _ number: DriverCall) {
+    private func see(_ call: Call, _ id: GuestID, _ number: DriverCall) {
         do throws(DriverError) {
             try world.change { state, change throws(DriverError) in
-                guard var guest = state.guests[id], guest.isOurs, guest.operation < number.operation else { return }
-                guest.see(number.operation)
-                change.put = guest
+                guard state.operation(id) < number.operation else { return }
+                if var guest = state.guests[id] {
+                    guard guest.isOurs else { return }
+                    guest.see(number.operation)
+                    change.put = guest
+                } else if Self.makers.contains(call) {
+                    (change.removed, change.operation) = (id, number.operation)
+                }
             }
         } catch {
             host.log(.warning, "the number of a failed call was not kept", ["error": error.message])
         }
     }
+
+    /// Calls that bring a guest to the node. One that fails has been seen although there is no guest.
+    private static let makers: Set<Call> = [.spawn, .arrive, .adopt, .prepareArrival]
 
     /// The guest, if the driver may change it.
     func own(_ guest: FakeGuest?, _ id: GuestID) throws(DriverError) -> FakeGuest {

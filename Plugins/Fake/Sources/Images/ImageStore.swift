@@ -31,6 +31,7 @@ final class ImageStore: Sendable {
             _ = unlink(part)
             do throws(DriverError) {
                 try await self.fetch(image, to: part)
+                try ImageSignature.check(image, at: part)
             } catch {
                 if self.mutation == .cacheFailureLeavesPart {
                     try? Data("part".utf8).write(to: URL(filePath: part))

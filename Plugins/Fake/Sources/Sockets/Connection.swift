@@ -7,14 +7,18 @@ final class Connection: Sendable {
     /// Takes over a connected socket. Reads and writes that take longer than so many seconds fail; 0 for no limit.
     init(_ file: Int32, limitSeconds: Int = 0) {
         self.file = file
-        var limit = timeval(tv_sec: limitSeconds, tv_usec: 0)
-        setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        Self.limit(file, limitSeconds)
         var on: Int32 = 1
         setsockopt(file, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
     deinit { close(file) }
+
+    private static func limit(_ file: Int32, _ seconds: Int) {
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
+        setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
 
     /// Connects; `nil` with the reason in `errno` when nobody answers there.
     convenience init?(host: String, port: Int, limitSeconds: Int) {
@@ -24,6 +28,8 @@ final class Connection: Sendable {
         }
         let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard file >= 0 else { return nil }
+        // Limits the attempt to connect as well.
+        Self.limit(file, limitSeconds)
         let size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let result = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(file, $0, size) }
