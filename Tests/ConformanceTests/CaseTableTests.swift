@@ -20,7 +20,7 @@ import Testing
         let core = all.count(where: \.isCore)
         #expect(core >= 60)
         #expect(all.count - core >= 110)
-        #expect((35...90).contains(all.count(where: \.isQuick)))
+        #expect((35...60).contains(all.count(where: \.isQuick)))
     }
 
     @Test func theCoreNeedsNoCapability() {

@@ -49,7 +49,8 @@ final class FakeSubject: ConformanceSubject {
         try Data("FAKE-IMAGE".utf8).write(to: URL(filePath: image))
         images = ConformanceImages(
             boot: host.offer(image: image, properties: ["hw_qemu_guest_agent": "no"]), rescue: host.offer(image: image),
-            uefi: host.offer(image: image), agent: host.offer(image: image))
+            uefi: host.offer(image: image), broken: host.offer(image: image, format: "qcow2"),
+            agent: host.offer(image: image))
         limits = ConformanceLimits(timeScale: timeScale, floodChanges: 1_060, quiesceLimit: .milliseconds(300))
         let foreign = GuestID.random()
         volumes = FakeVolumes(files: FileVolumes(directory: root + "/volumes"))

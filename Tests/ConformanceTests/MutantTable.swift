@@ -22,14 +22,18 @@ struct MutantTable {
 
     /// Reads the page. A bug that it does not know yet is one that no case notices.
     static func read() throws -> MutantTable {
+        guard FileManager.default.fileExists(atPath: path) else { return MutantTable(rows: rows(knowing: [:])) }
         let text = try String(contentsOfFile: path, encoding: .utf8)
         var cases: [String: String] = [:]
         for line in text.split(separator: "\n") where line.hasPrefix("| `") {
             let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: [" ", "`"]) }
             if cells.count == 3, cells[2] != "nothing" { cases[cells[0]] = cells[2] }
         }
-        return MutantTable(
-            rows: FakeNode.mutations.map { Row(name: $0.name, summary: $0.summary, caughtBy: cases[$0.name]) })
+        return MutantTable(rows: rows(knowing: cases))
+    }
+
+    private static func rows(knowing cases: [String: String]) -> [Row] {
+        FakeNode.mutations.map { Row(name: $0.name, summary: $0.summary, caughtBy: cases[$0.name]) }
     }
 
     var markdown: String {

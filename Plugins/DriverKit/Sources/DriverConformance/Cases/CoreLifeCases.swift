@@ -15,7 +15,7 @@ extension ConformanceCase {
     private static func addSpawnCases(_ list: inout CaseList) {
         list.add(
             "core.spawn.handle", .launch, "A spawned guest has a handle of at most 1024 bytes that recover knows",
-            shared: .none, quick: true
+            shared: .none
         ) { bench in
             let guest = try await bench.spawn()
             let count = guest.handle.data.count
@@ -75,7 +75,7 @@ extension ConformanceCase {
             try check(listed.count == 8, "8 guests make \(listed.count) entries of the list")
         }
         list.add(
-            "core.spawn.interface", .launch, "A guest is spawned with an interface", parts: [.interfaces], quick: true
+            "core.spawn.interface", .launch, "A guest is spawned with an interface", parts: [.interfaces]
         ) { bench in
             let interface = try await bench.interface()
             let guest = try await bench.spawn { $0.interfaces = [interface] }

@@ -19,7 +19,7 @@ extension ConformanceCase {
         }
         list.add(
             "core.power-state.absent-guest", .guestInfo, "The state of an absent guest is an error that names it",
-            guests: 0, quick: true
+            guests: 0
         ) { bench in
             let (driver, guest) = (bench.driver, GuestID.random())
             let error = try await expectError([.noSuchGuest], from: "powerState of an absent guest") {

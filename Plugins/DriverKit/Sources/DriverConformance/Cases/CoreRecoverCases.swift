@@ -50,8 +50,7 @@ extension ConformanceCase {
             try check(found.isEmpty, "recover invents \(found.count) guests")
         }
         list.add(
-            "core.recover.found", .guestInfo, "Guests whose handles are kept are found, running or off", guests: 2,
-            quick: true
+            "core.recover.found", .guestInfo, "Guests whose handles are kept are found, running or off", guests: 2
         ) { bench in
             let (first, second) = (try await bench.spawn(), try await bench.spawn())
             try await bench.driver.powerOff(second.id, within: .zero, bench.call())

@@ -118,7 +118,7 @@ extension ConformanceCase {
         }
         list.add(
             "tagged-interfaces.attach", .attachTaggedInterface, "An interface is attached with a tag",
-            needs: needs + [.fact(.taggedInterfaces)], parts: [.interfaces], quick: true
+            needs: needs + [.fact(.taggedInterfaces)], parts: [.interfaces]
         ) { bench in
             let guest = try await bench.spawn()
             var interface = try await bench.interface()

@@ -173,7 +173,7 @@ extension ConformanceCase {
         }
         list.add(
             "suspending.resume.keeps", .resume, "A resumed guest goes on where it was, with its disk and devices",
-            needs: needs, quick: true
+            needs: needs
         ) { bench in
             let guest = try await bench.spawn()
             let before = try await bench.observe(guest.id)

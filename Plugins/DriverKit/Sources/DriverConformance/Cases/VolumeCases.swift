@@ -194,7 +194,7 @@ extension ConformanceCase {
         }
         list.add(
             "volumes.spawn", .blockStorage, "A guest is spawned with a volume beside its root disk", needs: needs,
-            parts: [.volumes], quick: true
+            parts: [.volumes]
         ) { bench in
             let volume = try await bench.volume()
             let guest = try await bench.spawn { $0.volumes = [volume] }

@@ -14,7 +14,7 @@ extension CallProbe {
         case .does:
             list.add(
                 id, feature, capitalized(tell("does what it promises, and nothing to other guests")), needs: needs,
-                parts: parts, guests: guests, shared: .watches, quick: true, does)
+                parts: parts, guests: guests, shared: .watches, quick: isQuick, does)
         case .repeated:
             list.add(
                 id + ".repeated", feature, capitalized(tell("twice by one number ends as the first did")), needs: needs,
