@@ -1,12 +1,50 @@
 import DriverConformance
+import Foundation
 import Testing
 
-@Suite struct FakeDriverSuiteTests {
+/// The whole suite on the fake driver.
+@Suite(.serialized) struct FakeDriverSuiteTests {
+    private static let page: String = {
+        let folders = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+        return folders.dropLast(3).joined(separator: "/") + "/docs/reference/support-matrix.md"
+    }()
+
+    /// With a folder in `KILONOVA_REPORTS` the report is kept there, and the page written from all reports in it.
     @Test func theFakeDriverPassesTheWholeSuite() async throws {
-        let report = await DriverSuite(try FakeSubject()).run { line in
-            FileHandleLog.write(line)
-        }
-        #expect(report.isPassed)
+        let report = await DriverSuite(try FakeSubject()).run { FileHandleLog.write($0) }
         FileHandleLog.write(report.table())
+        #expect(report.failures.isEmpty, "\(report.failures.map { "\($0.id): \($0.reason ?? "")" })")
+        #expect(report.count(.passed) > 500)
+        if let folder = ProcessInfo.processInfo.environment["KILONOVA_REPORTS"] {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try Data(report.json()).write(to: URL(filePath: folder + "/fake.json"))
+            try Data(SupportMatrix(reportsIn: folder).markdown().utf8).write(to: URL(filePath: Self.page))
+        }
+        let told = try SupportMatrix.marks(of: "fake", in: String(contentsOfFile: Self.page, encoding: .utf8))
+        for feature in FeatureKey.allCases {
+            let mark = report.mark(of: feature).rawValue
+            #expect(told[feature] == mark, "docs/reference/support-matrix.md is old: \(feature.rawValue) is \(mark)")
+        }
+    }
+
+    @Test func everydaysSubsetIsSmallAndPasses() async throws {
+        let report = await DriverSuite(try FakeSubject(), SuiteOptions(quick: true)).run()
+        #expect(report.failures.isEmpty, "\(report.failures.map { "\($0.id): \($0.reason ?? "")" })")
+        #expect((35...60).contains(report.results.count), "\(report.results.count) cases")
+    }
+}
+
+extension SupportMatrix {
+    /// The marks that stand in a column of the page.
+    static func marks(of subject: String, in page: String) -> [FeatureKey: String] {
+        var marks: [FeatureKey: String] = [:]
+        var column: Int?
+        for line in page.split(separator: "\n") where line.hasPrefix("| ") {
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: [" ", "`"]) }
+            if cells.first == "#" { column = cells.firstIndex(of: subject) }
+            guard let column, cells.count > column, let feature = FeatureKey(rawValue: cells[1]) else { continue }
+            marks[feature] = cells[column]
+        }
+        return marks
     }
 }

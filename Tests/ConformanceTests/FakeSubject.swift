@@ -21,12 +21,13 @@ final class FakeSubject: ConformanceSubject {
     let mayTurnHostOff = true
     let facts: [String: String]
     private let root: String
+    private let journal: JournalView
     private let shared: String
     private let options: [String: String]
     private let configuration: DriverConfiguration
     private let isFirst: Bool
 
-    convenience init(_ options: [String: String] = [:], name: String = "fake", timeScale: Double = 0.2) throws {
+    convenience init(_ options: [String: String] = [:], name: String = "fake", timeScale: Double = 0.4) throws {
         let root = FileManager.default.temporaryDirectory.path + "/conformance-" + UUIDValue.random().compact
         try self.init(options, name: name, timeScale: timeScale, root: root, node: 1)
     }
@@ -48,15 +49,16 @@ final class FakeSubject: ConformanceSubject {
         try Data("FAKE-IMAGE".utf8).write(to: URL(filePath: image))
         images = ConformanceImages(
             boot: host.offer(image: image, properties: ["hw_qemu_guest_agent": "no"]), rescue: host.offer(image: image),
-            uefi: host.offer(image: image), agent: host.offer(image: image))
-        limits = ConformanceLimits(timeScale: timeScale, quiesceLimit: .milliseconds(300))
+            uefi: host.offer(image: image), broken: host.offer(image: image, format: "qcow2"),
+            agent: host.offer(image: image))
+        limits = ConformanceLimits(timeScale: timeScale, floodChanges: 1_060, quiesceLimit: .milliseconds(300))
         let foreign = GuestID.random()
         volumes = FakeVolumes(files: FileVolumes(directory: root + "/volumes"))
         hypervisor = FakeHypervisorControl(path: FakeNode.controlFile(stateDirectory: state))
         accidents = FakeAccidents(path: FakeNode.controlFile(stateDirectory: state))
-        let inside = FakeInsight(stateDirectory: state, sharedStorage: shared)
-        insight = inside
-        foreignGuests = FakeForeignGuests(guest: foreign, insight: inside)
+        journal = JournalView(stateDirectory: state, sharedStorage: shared)
+        insight = FakeInsight(journal: journal)
+        foreignGuests = FakeForeignGuests(guest: foreign, journal: journal)
         facts = ["hypervisor": "in memory, linked in"]
         var values: [String: String] = [:]
         for option in FakeNode.factory.options { values[option.name] = option.defaultValue }
@@ -72,17 +74,7 @@ final class FakeSubject: ConformanceSubject {
         try await FakeNode.factory.makeDriver(configuration, host: host)
     }
 
-    func world() async throws -> [String]? {
-        FakeNode.world(stateDirectory: host.stateDirectory, sharedStorage: shared).map { line in
-            guard line.hasPrefix("guest ") else { return line }
-            // Power and memory come and go; the rest of the line is what a guest keeps.
-            var facts = line.components(separatedBy: ", ")
-            facts.removeAll { $0.hasPrefix("memory ") || Self.powers.contains($0) }
-            return facts.joined(separator: ", ")
-        }
-    }
-
-    private static let powers = Set(PowerState.allCases.map { "\($0)" })
+    func world() async throws -> [String]? { journal.lines }
 
     func secondNode() async throws -> (any ConformanceSubject)? {
         guard isFirst else { return nil }

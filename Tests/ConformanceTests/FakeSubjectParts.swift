@@ -43,10 +43,10 @@ struct FakeAccidents: GuestAccidents {
 /// The one guest of the fake hypervisor that its driver did not make.
 struct FakeForeignGuests: ForeignGuests {
     let guest: GuestID
-    let insight: FakeInsight
+    let journal: JournalView
 
     func make() async throws -> GuestID { guest }
-    func power(of guest: GuestID) async throws -> PowerState? { insight.guest(guest)?.power }
+    func power(of guest: GuestID) async throws -> PowerState? { journal.world.guests[guest]?.power }
     func remove(_ guest: GuestID) async throws {}
 }
 
@@ -57,7 +57,9 @@ struct FakeRehearsal: CallRehearsal {
         let text = String(Double(seconds) + Double(attoseconds) / 1e18)
         return call == "migrate" ? ["fake:migrate:duration": text] : ["fake:\(call):delay": text]
     }
-    func failing(_ call: String) -> [String: String]? { ["fake:\(call):fail": "failed", "fake:\(call):fail_first": "1"] }
+    func failing(_ call: String) -> [String: String]? {
+        ["fake:\(call):fail": "failed", "fake:\(call):fail_first": "1"]
+    }
     let deafening: [String: String]? = ["fake:deaf": "true"]
 }
 
@@ -68,11 +70,16 @@ struct FakeVolumes: ConformanceVolumes {
     func make(_ kind: VolumeConnection.Kind?, sizeGiB: Int) async throws -> VolumeSpec? {
         let connection: VolumeConnection
         switch kind {
-        case nil, .file: return try await files.make(kind, sizeGiB: sizeGiB)
+        case nil, .file:
+            // Whatever they claim, they are small, because the fake driver copies them in full.
+            var volume = try await files.make(.file, sizeGiB: 0)
+            volume?.sizeGiB = sizeGiB
+            return volume
         case .block: connection = .block(path: "/dev/conformance")
         case .iscsi:
             connection = .iscsi(
-                ISCSITarget(portal: "192.0.2.1:3260", name: "iqn.2010-10.org.openstack:v", lun: 1, user: "u", password: "p"))
+                ISCSITarget(
+                    portal: "192.0.2.1:3260", name: "iqn.2010-10.org.openstack:v", lun: 1, user: "u", password: "p"))
         case .rbd: connection = .rbd(RBDImage(pool: "volumes", image: "v", monitors: ["192.0.2.1:6789"], user: "u"))
         case .nfs: connection = .nfs(export: "192.0.2.1:/volumes", file: "v", format: "raw")
         case .nbd: connection = .nbd(host: "192.0.2.1", port: 10809, export: "v")
@@ -81,10 +88,10 @@ struct FakeVolumes: ConformanceVolumes {
         return VolumeSpec(id: .random(), connection: connection, sizeGiB: sizeGiB)
     }
 
-    func makeBootable() async throws -> VolumeSpec? { try await files.make(.file, sizeGiB: 1) }
+    func makeBootable() async throws -> VolumeSpec? { try await make(.file, sizeGiB: 1) }
 
     func makeEncrypted() async throws -> VolumeSpec? {
-        var volume = try await files.make(.file, sizeGiB: 1)
+        var volume = try await make(.file, sizeGiB: 1)
         volume?.encryption = VolumeEncryption(provider: "luks", passphrase: Array("conformance-passphrase".utf8))
         return volume
     }
@@ -92,27 +99,18 @@ struct FakeVolumes: ConformanceVolumes {
     func remove(_ volume: VolumeSpec) async throws {
         if volume.connection.kind == .file { try await files.remove(volume) }
     }
-    func grow(_ volume: VolumeSpec, toGiB sizeGiB: Int) async throws {
-        if volume.connection.kind == .file { try await files.grow(volume, toGiB: sizeGiB) }
-    }
+    func grow(_ volume: VolumeSpec, toGiB sizeGiB: Int) async throws {}
     func write(_ bytes: [UInt8], to volume: VolumeSpec) async throws { try await files.write(bytes, to: volume) }
     func read(_ count: Int, from volume: VolumeSpec) async throws -> [UInt8]? {
         try await files.read(count, from: volume)
     }
 }
 
-/// Reads the fake hypervisor's journal and shared disks.
+/// Looks into fake guests through the journal.
 struct FakeInsight: GuestInsight {
-    let stateDirectory: String
-    let sharedStorage: String
+    let journal: JournalView
 
-    func guest(_ id: GuestID) -> FakeGuest? { state.guests[id] }
-    private var state: WorldState { Journal.read(stateDirectory + "/guests.jsonl").state }
-
-    private func root(_ id: GuestID) throws -> FakeDisk? {
-        let name = DiskName(guest: id, role: .root)
-        return try state.disks[name] ?? SharedFolder(sharedStorage).read(name)
-    }
+    private func guest(_ id: GuestID) -> FakeGuest? { journal.world.guests[id] }
 
     func boots(of guest: GuestID) async throws -> Int? { self.guest(guest)?.boots }
     func isQuiet(_ guest: GuestID) async throws -> Bool? {
@@ -121,8 +119,8 @@ struct FakeInsight: GuestInsight {
     func sizeGiB(of volume: VolumeID, in guest: GuestID) async throws -> Int? {
         self.guest(guest)?.volumes.first { $0.id == volume }?.sizeGiB
     }
-    func rootGiB(of guest: GuestID) async throws -> Int? { try root(guest)?.sizeGiB }
-    func rootContent(of guest: GuestID) async throws -> String? { try root(guest)?.marker }
+    func rootGiB(of guest: GuestID) async throws -> Int? { try journal.root(of: guest)?.sizeGiB }
+    func rootContent(of guest: GuestID) async throws -> String? { try journal.root(of: guest)?.marker }
     func residentMiB(of guest: GuestID) async throws -> Int? {
         self.guest(guest).map { $0.memory == .held ? $0.flavor.memoryMiB : 0 }
     }

@@ -25,21 +25,23 @@ public struct SuiteOptions: Sendable {
     /// Whether a case is chosen.
     public func chooses(_ candidate: ConformanceCase) -> Bool {
         if quick, !candidate.isQuick { return false }
-        return patterns.isEmpty || patterns.contains { matches(candidate.id, $0) }
+        return matches(candidate.id)
     }
-}
 
-/// Whether a text matches a pattern in which `*` stands for any text.
-func matches(_ text: String, _ pattern: String) -> Bool {
-    let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
-    guard parts.count > 1, let first = parts.first, let last = parts.last else { return text == pattern }
-    guard text.hasPrefix(first), text.count >= first.count + last.count, text.hasSuffix(last) else { return false }
-    var rest = text.dropFirst(first.count).dropLast(last.count)
-    for part in parts.dropFirst().dropLast() where !part.isEmpty {
-        guard let found = rest.firstRange(of: part) else { return false }
-        rest = rest[found.upperBound...]
+    /// Whether an identifier matches one of the patterns, or there are none.
+    public func matches(_ id: String) -> Bool { patterns.isEmpty || patterns.contains { Self.matches(id, $0) } }
+
+    private static func matches(_ text: String, _ pattern: String) -> Bool {
+        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+        guard parts.count > 1, let first = parts.first, let last = parts.last else { return text == pattern }
+        guard text.hasPrefix(first), text.count >= first.count + last.count, text.hasSuffix(last) else { return false }
+        var rest = text.dropFirst(first.count).dropLast(last.count)
+        for part in parts.dropFirst().dropLast() where !part.isEmpty {
+            guard let found = rest.firstRange(of: part) else { return false }
+            rest = rest[found.upperBound...]
+        }
+        return true
     }
-    return true
 }
 
 /// Examines a driver.

@@ -19,7 +19,9 @@ struct Observation: Equatable, Sendable {
     /// What differs, for people; `nil` when nothing does.
     func difference(to other: Observation, ignoringPower: Bool = false) -> String? {
         var parts: [String] = []
-        if power != other.power, !ignoringPower { parts.append("power \(Self.text(power)) → \(Self.text(other.power))") }
+        if power != other.power, !ignoringPower {
+            parts.append("power \(Self.text(power)) → \(Self.text(other.power))")
+        }
         if listings != other.listings { parts.append("listed \(listings) → \(other.listings) times") }
         for change in other.world.difference(from: world) {
             switch change {

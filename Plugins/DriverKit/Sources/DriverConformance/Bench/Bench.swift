@@ -98,7 +98,9 @@ final class Bench: Sendable {
     func track(_ guest: GuestID, on node: Node? = nil) {
         let node = node ?? self.node
         made.with { made in
-            if !made.guests.contains(where: { $0.id == guest && $0.node === node }) { made.guests.append((guest, node)) }
+            if !made.guests.contains(where: { $0.id == guest && $0.node === node }) {
+                made.guests.append((guest, node))
+            }
         }
     }
 

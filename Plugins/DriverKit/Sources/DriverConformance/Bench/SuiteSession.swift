@@ -44,7 +44,9 @@ final class SuiteSession: Sendable {
         let limit = limits.scaled(.seconds(30))
         _ = await bounded(limit) { [self] in await dropSharedGuest() }
         let (node, other) = state.with { ($0.node, $0.otherNode) }
-        for node in [node, other].compactMap({ $0 }) where node.isOpen { _ = await bounded(limit) { await node.shutDown() } }
+        for node in [node, other].compactMap({ $0 }) where node.isOpen {
+            _ = await bounded(limit) { await node.shutDown() }
+        }
         if let other { await other.subject.close() }
         await subject.close()
     }

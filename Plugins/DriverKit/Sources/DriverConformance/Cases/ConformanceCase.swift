@@ -1,5 +1,5 @@
-public import DriverAPI
 public import ComputeModel
+public import DriverAPI
 
 /// What a driver must declare before a case applies to it.
 public enum ConformanceNeed: Hashable, Sendable, CustomStringConvertible {
@@ -88,6 +88,6 @@ extension ConformanceCase {
     /// What drivers do that declare it.
     static let capabilityCases: [ConformanceCase] =
         consoleCases + pausingCases + suspendingCases + diagnosticsCases + snapshotCases + rescueCases + volumeCases
-        + interfaceCases + agentCases + bootCases + imageCacheCases + hostCases + resizingCases + evacuationCases
-        + liveMigrationCases
+        + interfaceCases + agentCases + bootCases + imageCacheCases + resizingCases + evacuationCases
+        + liveMigrationCases + hostCases
 }

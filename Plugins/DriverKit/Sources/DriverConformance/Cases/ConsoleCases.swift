@@ -56,7 +56,8 @@ extension ConformanceCase {
                 return after.count > before.count && after.firstRange(of: before.prefix(20)) != nil
             }
         }
-        list.add("console-log.restart", .serialLog, "The log lasts when the driver is restarted", needs: needs) { bench in
+        list.add("console-log.restart", .serialLog, "The log lasts when the driver is restarted", needs: needs) {
+            bench in
             let guest = try await bench.spawn()
             let reader = try bench.consoleLog()
             try await bench.eventually("a guest writes something to its console", within: .seconds(60)) {

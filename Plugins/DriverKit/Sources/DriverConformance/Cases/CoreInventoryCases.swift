@@ -49,7 +49,8 @@ extension ConformanceCase {
             try check(before.hypervisorHostname == after.hypervisorHostname, "the node's name changed")
             for wanted in [ResourceClass.vcpu, .memoryMiB] {
                 let (old, new) = (before.resources[wanted]?.total, after.resources[wanted]?.total)
-                try check(old == new, "with a guest the total of \(wanted) changed, which placement subtracts by itself")
+                try check(
+                    old == new, "with a guest the total of \(wanted) changed, which placement subtracts by itself")
             }
         }
         list.add(
@@ -110,7 +111,8 @@ extension ConformanceCase {
         let isName = !text.isEmpty && text.utf8.count <= 255 && text.utf8.allSatisfy(isNameByte)
         try check(isName, "'\(text.prefix(80))' is no name of a resource class")
         try check((1...Int(Int32.max)).contains(offer.total), "the total of \(name) is \(offer.total)")
-        try check((0...offer.total).contains(offer.reserved), "of \(offer.total) \(name) \(offer.reserved) are reserved")
+        try check(
+            (0...offer.total).contains(offer.reserved), "of \(offer.total) \(name) \(offer.reserved) are reserved")
         try check((1...offer.total).contains(offer.minUnit), "the least of \(name) is \(offer.minUnit)")
         try check(offer.maxUnit >= offer.minUnit, "the most of \(name) is \(offer.maxUnit), the least \(offer.minUnit)")
         try check(offer.stepSize >= 1, "the step of \(name) is \(offer.stepSize)")
@@ -123,7 +125,9 @@ extension Bench {
     /// The inventory as a new reader gets it.
     func inventory(of node: Node? = nil) async throws -> NodeInventory {
         let stream = (node ?? self.node).driver.inventory()
-        let found = try await within(.seconds(10), "the first element of the inventory") { await firstElement(of: stream) }
+        let found = try await within(.seconds(10), "the first element of the inventory") {
+            await firstElement(of: stream)
+        }
         return try unwrap(found, "the stream of the inventory ended without an element")
     }
 }

@@ -15,7 +15,7 @@ extension ConformanceCase {
     private static func addSpawnCases(_ list: inout CaseList) {
         list.add(
             "core.spawn.handle", .launch, "A spawned guest has a handle of at most 1024 bytes that recover knows",
-            shared: .none, quick: true
+            shared: .none
         ) { bench in
             let guest = try await bench.spawn()
             let count = guest.handle.data.count
@@ -30,7 +30,8 @@ extension ConformanceCase {
             let again = try await bench.driver.spawn(guest.spec, guest.call)
             try check(again == guest.handle, "the repeated spawn returned another handle")
         }
-        list.add("core.spawn.off", .launch, "A guest that shall not run is defined and off, and can be started") { bench in
+        list.add("core.spawn.off", .launch, "A guest that shall not run is defined and off, and can be started") {
+            bench in
             let guest = try await bench.spawn { $0.isRunning = false }
             try await bench.expectPower([.shutdown], of: guest.id, "after a spawn that shall leave it off")
             try await bench.driver.powerOn(guest.id, bench.call())
@@ -74,7 +75,7 @@ extension ConformanceCase {
             try check(listed.count == 8, "8 guests make \(listed.count) entries of the list")
         }
         list.add(
-            "core.spawn.interface", .launch, "A guest is spawned with an interface", parts: [.interfaces], quick: true
+            "core.spawn.interface", .launch, "A guest is spawned with an interface", parts: [.interfaces]
         ) { bench in
             let interface = try await bench.interface()
             let guest = try await bench.spawn { $0.interfaces = [interface] }
@@ -121,7 +122,8 @@ extension ConformanceCase {
         ) { bench in
             let formats = bench.capabilities.imageFormats
             let format = bench.subject.images.boot.diskFormat
-            try check(formats.contains(format), "a guest boots from \(format), and the driver names \(formats.sorted())")
+            try check(
+                formats.contains(format), "a guest boots from \(format), and the driver names \(formats.sorted())")
             try await bench.expectPower([.running], of: bench.sharedGuest().id, "some time after spawn")
         }
         list.add(
@@ -192,7 +194,7 @@ extension ConformanceCase {
             var spec = bench.makeSpec()
             // An image of its own, so that none of it is cached.
             spec.image = bench.subject.host.offerAgain(bench.subject.images.boot)
-            bench.subject.host.delayFetches(by: limit + .seconds(1))
+            bench.subject.host.delayFetches(by: limit * 1.3)
             defer { bench.subject.host.delayFetches(by: .zero) }
             let fetches = bench.subject.host.fetches
             let (driver, call) = (bench.driver, bench.call())

@@ -19,7 +19,7 @@ extension ConformanceCase {
         }
         list.add(
             "core.power-state.absent-guest", .guestInfo, "The state of an absent guest is an error that names it",
-            guests: 0, quick: true
+            guests: 0
         ) { bench in
             let (driver, guest) = (bench.driver, GuestID.random())
             let error = try await expectError([.noSuchGuest], from: "powerState of an absent guest") {
@@ -133,7 +133,8 @@ extension ConformanceCase {
             try await bench.expectPower([.running], of: guest.id, "after a hard reboot")
         }
         list.add(
-            "core.reboot-hard.crashed", .reboot, "A crashed guest is said to have crashed, and a hard reboot revives it",
+            "core.reboot-hard.crashed", .reboot,
+            "A crashed guest is said to have crashed, and a hard reboot revives it",
             parts: [.accidents]
         ) { bench in
             let guest = try await bench.spawn()

@@ -50,8 +50,7 @@ extension ConformanceCase {
             try check(found.isEmpty, "recover invents \(found.count) guests")
         }
         list.add(
-            "core.recover.found", .guestInfo, "Guests whose handles are kept are found, running or off", guests: 2,
-            quick: true
+            "core.recover.found", .guestInfo, "Guests whose handles are kept are found, running or off", guests: 2
         ) { bench in
             let (first, second) = (try await bench.spawn(), try await bench.spawn())
             try await bench.driver.powerOff(second.id, within: .zero, bench.call())
@@ -111,7 +110,8 @@ extension ConformanceCase {
             try check(found[guest.id] != nil, "after a restart recover does not find the guest")
             try await bench.expectUnchanged(guest.id, since: before, "after a restart of the driver")
         }
-        list.add("core.restart.twice", .guestInfo, "Guests are found after two restarts, also one that is off") { bench in
+        list.add("core.restart.twice", .guestInfo, "Guests are found after two restarts, also one that is off") {
+            bench in
             let guest = try await bench.spawn()
             try await bench.driver.powerOff(guest.id, within: .zero, bench.call())
             try await bench.node.restart()

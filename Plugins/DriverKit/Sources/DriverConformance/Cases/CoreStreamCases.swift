@@ -60,6 +60,27 @@ extension ConformanceCase {
             try await bench.expectPower([.running], of: guest.id, "after the hypervisor came back")
         }
         list.add(
+            "core.health.killed-between", .guestInfo,
+            "What was done before the hypervisor died is so when it is back", parts: [.hypervisorControl], guests: 2,
+            deadline: .seconds(60)
+        ) { bench in
+            guard bench.subject.hypervisor?.endsGuests == false else {
+                throw CaseSkip.notShown("guests end with the hypervisor")
+            }
+            let (running, stopped) = (try await bench.spawn(), try await bench.spawn())
+            try await bench.driver.powerOff(stopped.id, within: .zero, bench.call())
+            let before = (try await bench.observe(running.id), try await bench.observe(stopped.id))
+            try await bench.kill()
+            try await bench.expectHealth(healthy: false, "after the hypervisor died")
+            try await bench.revive()
+            try await bench.expectUnchanged(running.id, since: before.0, "after the hypervisor came back")
+            try await bench.expectUnchanged(stopped.id, since: before.1, "after the hypervisor came back")
+            let (driver, late) = (bench.driver, stopped.call)
+            try await expectError([.stale], from: "a late powerOn after the hypervisor came back") {
+                try await driver.powerOn(stopped.id, late)
+            }
+        }
+        list.add(
             "core.health.started-without", .guestInfo,
             "A driver that is started while the hypervisor is away refuses, or serves when it is back",
             parts: [.hypervisorControl], deadline: .seconds(60)
@@ -162,7 +183,8 @@ extension ConformanceCase {
             }
         }
         list.add(
-            "core.events.flood", .guestInfo, "A reader that falls behind gets every event or is told that it missed some",
+            "core.events.flood", .guestInfo,
+            "A reader that falls behind gets every event or is told that it missed some",
             deadline: .seconds(60)
         ) { bench in
             let changes = bench.limits.floodChanges / 2 * 2
@@ -199,7 +221,9 @@ extension ConformanceCase {
             try check(!capabilities.bindings.isEmpty, "no kind of network binding is declared")
             try check(!capabilities.imageFormats.isEmpty, "no image format is declared")
             if let consoles = capabilities.consoles { try check(!consoles.kinds.isEmpty, "consoles of no kind") }
-            if let snapshots = capabilities.snapshots { try check(!snapshots.formats.isEmpty, "snapshots in no format") }
+            if let snapshots = capabilities.snapshots {
+                try check(!snapshots.formats.isEmpty, "snapshots in no format")
+            }
             for (fact, name) in factsThatNeed where capabilities.facts.contains(fact) {
                 let isThere = capabilities.offers(name)
                 try check(isThere, "\(fact.rawValue) is declared without \(name.rawValue)")

@@ -51,8 +51,10 @@ extension ConformanceCase {
             try check(
                 addresses.isSubset(of: [interface.macAddress]), "interfaces \(addresses.sorted()) are counted")
         }
-        list.add("diagnostics.at-once", .guestInfo, "Many readers at once get counters", needs: needs, guests: 0, shared: .reads)
-        { bench in
+        list.add(
+            "diagnostics.at-once", .guestInfo, "Many readers at once get counters", needs: needs, guests: 0,
+            shared: .reads
+        ) { bench in
             let guest = try bench.sharedGuest()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<20 { group.addTask { _ = try await bench.diagnostics(of: guest.id) } }

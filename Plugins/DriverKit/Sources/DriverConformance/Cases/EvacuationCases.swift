@@ -4,7 +4,7 @@ import DriverAPI
 extension CallProbe {
     static let adopt = CallProbe(
         id: "evacuation.adopt", deed: "adopting the guest of a dead node", feature: .evacuate,
-        needs: [.capability(.evacuation)], parts: [.secondNode], rehearsal: "adopt",
+        needs: [.capability(.evacuation)], parts: [.secondNode], rehearsal: "adopt", isQuick: false,
         aspects: [.does, .repeated, .fails, .cancelled, .killed, .restarted],
         make: { bench, metadata in try await bench.orphan(metadata) },
         perform: { bench, arranged, call in
@@ -18,7 +18,7 @@ extension CallProbe {
 
     static let forget = CallProbe(
         id: "evacuation.forget", deed: "forgetting a guest that runs elsewhere", feature: .evacuate,
-        needs: [.capability(.evacuation)], parts: [.secondNode], rehearsal: "forget",
+        needs: [.capability(.evacuation)], parts: [.secondNode], rehearsal: "forget", isQuick: false,
         aspects: [.does, .repeated, .absent, .stale, .fails, .cancelled, .killed, .restarted], onAbsent: .succeeds,
         make: { bench, metadata in
             var arranged = try await bench.adopted(metadata)

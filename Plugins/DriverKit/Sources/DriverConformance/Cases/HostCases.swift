@@ -33,7 +33,9 @@ extension ConformanceCase {
             let isKept = try await cache.cachedImages().contains { $0.image == missing.id }
             try check(!isKept, "an image that could not be fetched is kept")
         }
-        list.add("image-cache.ageing", .cacheImages, "Only images that are old enough are removed", needs: needs, guests: 0) {
+        list.add(
+            "image-cache.ageing", .cacheImages, "Only images that are old enough are removed", needs: needs, guests: 0
+        ) {
             bench in
             let (cache, image) = (try bench.imageCache(), bench.subject.host.offerAgain(bench.subject.images.boot))
             try await cache.cache(image)
@@ -47,7 +49,8 @@ extension ConformanceCase {
             try check(!isThere, "an image that was removed is kept")
         }
         list.add(
-            "image-cache.in-use", .cacheImages, "An image that a guest leans on is counted and not removed", needs: needs
+            "image-cache.in-use", .cacheImages, "An image that a guest leans on is counted and not removed",
+            needs: needs
         ) { bench in
             let (cache, image) = (try bench.imageCache(), bench.subject.host.offerAgain(bench.subject.images.boot))
             try await cache.cache(image)
@@ -67,7 +70,8 @@ extension ConformanceCase {
             try check(later.contains { $0.image == image.id }, "an image was not removed after its guest")
         }
         list.add(
-            "image-cache.used-by-spawn", .cacheImages, "A spawn from a cached image does not fetch it again", needs: needs
+            "image-cache.used-by-spawn", .cacheImages, "A spawn from a cached image does not fetch it again",
+            needs: needs
         ) { bench in
             let (cache, image) = (try bench.imageCache(), bench.subject.host.offerAgain(bench.subject.images.boot))
             try await cache.cache(image)
@@ -154,7 +158,8 @@ extension ConformanceCase {
             _ = try await bench.spawn()
         }
         list.add(
-            "host-maintenance.restart", .maintenanceMode, "Maintenance lasts when the driver is restarted", needs: needs,
+            "host-maintenance.restart", .maintenanceMode, "Maintenance lasts when the driver is restarted",
+            needs: needs,
             guests: 0, shared: .excludes
         ) { bench in
             try await bench.maintenance().setMaintenance(true, bench.call())
@@ -175,7 +180,9 @@ extension ConformanceCase {
             try await power.shutDownHost()
             try await bench.expectHealth(healthy: false, "after the node was turned off")
             let driver = bench.driver
-            try await expectError([.unreachable], from: "guests on a node that is off") { _ = try await driver.guests() }
+            try await expectError([.unreachable], from: "guests on a node that is off") {
+                _ = try await driver.guests()
+            }
             try await power.startUp()
             try await bench.expectHealth(healthy: true, "after the node was turned on")
             _ = try await bench.guests()

@@ -36,7 +36,8 @@ extension ConformanceCase {
         var list = CaseList()
         let needs = [ConformanceNeed.capability(.interfaces)]
         list.add(
-            "interfaces.attach.stopped", .attachInterface, "An interface attached to a stopped guest is there when it runs",
+            "interfaces.attach.stopped", .attachInterface,
+            "An interface attached to a stopped guest is there when it runs",
             needs: needs, parts: [.interfaces]
         ) { bench in
             let (guest, interface) = (try await bench.spawn(), try await bench.interface())
@@ -88,7 +89,8 @@ extension ConformanceCase {
             try await bench.expectInterfaces([interface.macAddress], of: guest.id, "after reboot and power cycle")
         }
         list.add(
-            "interfaces.of.absent-guest", .attachInterface, "The interfaces of an absent guest are an error that says so",
+            "interfaces.of.absent-guest", .attachInterface,
+            "The interfaces of an absent guest are an error that says so",
             needs: needs, guests: 0
         ) { bench in
             let (interfaces, guest) = (try bench.interfaces(), GuestID.random())
@@ -116,7 +118,7 @@ extension ConformanceCase {
         }
         list.add(
             "tagged-interfaces.attach", .attachTaggedInterface, "An interface is attached with a tag",
-            needs: needs + [.fact(.taggedInterfaces)], parts: [.interfaces], quick: true
+            needs: needs + [.fact(.taggedInterfaces)], parts: [.interfaces]
         ) { bench in
             let guest = try await bench.spawn()
             var interface = try await bench.interface()
@@ -126,7 +128,8 @@ extension ConformanceCase {
             try await bench.expectTags(["conformance-nic"], of: guest.id)
         }
         list.add(
-            "tagged-interfaces.not-declared", .attachTaggedInterface, "A tag that cannot be kept is not supported",
+            "tagged-interfaces.not-declared", .attachTaggedInterface,
+            "An interface's tag that cannot be kept is not supported",
             needs: needs, parts: [.interfaces]
         ) { bench in
             guard !bench.capabilities.facts.contains(.taggedInterfaces) else { return }

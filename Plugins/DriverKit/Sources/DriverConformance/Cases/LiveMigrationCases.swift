@@ -6,7 +6,7 @@ extension CallProbe {
 
     static let prepareArrival = CallProbe(
         id: "live-migration.prepare", deed: "preparing for a guest that comes running", feature: .liveMigrate,
-        needs: liveNeeds, parts: [.secondNode], rehearsal: "prepare_arrival",
+        needs: liveNeeds, parts: [.secondNode], rehearsal: "prepare_arrival", isQuick: false,
         aspects: [.does, .repeated, .fails, .cancelled, .killed],
         make: { bench, metadata in try await bench.checked(metadata) },
         perform: { bench, arranged, call in _ = try await bench.prepare(arranged, call) },
@@ -18,7 +18,8 @@ extension CallProbe {
 
     static let migrate = CallProbe(
         id: "live-migration.migrate", deed: "migrating a running guest", feature: .liveMigrate, needs: liveNeeds,
-        parts: [.secondNode], rehearsal: "migrate", aspects: [.does, .repeated, .stale, .cancelled, .restarted],
+        parts: [.secondNode], rehearsal: "migrate", isQuick: false,
+        aspects: [.does, .repeated, .stale, .cancelled, .restarted],
         make: { bench, metadata in
             var arranged = try await bench.prepared(metadata)
             arranged.node = bench.node
@@ -36,7 +37,7 @@ extension CallProbe {
 
     static let finishArrival = CallProbe(
         id: "live-migration.finish-arrival", deed: "finishing a guest's arrival", feature: .liveMigrate,
-        needs: liveNeeds, parts: [.secondNode], rehearsal: "finish_arrival",
+        needs: liveNeeds, parts: [.secondNode], rehearsal: "finish_arrival", isQuick: false,
         aspects: [.does, .repeated, .fails, .killed, .restarted],
         make: { bench, metadata in
             var arranged = try await bench.migrated(metadata)
@@ -50,7 +51,7 @@ extension CallProbe {
 
     static let finishDeparture = CallProbe(
         id: "live-migration.finish-departure", deed: "finishing a guest's departure", feature: .liveMigrate,
-        needs: liveNeeds, parts: [.secondNode], rehearsal: "finish_departure",
+        needs: liveNeeds, parts: [.secondNode], rehearsal: "finish_departure", isQuick: false,
         aspects: [.does, .repeated, .killed, .restarted],
         make: { bench, metadata in
             var arranged = try await bench.migrated(metadata)
@@ -71,7 +72,7 @@ extension CallProbe {
 
     static let abandonLiveArrival = CallProbe(
         id: "live-migration.abandon", deed: "abandoning the arrival of a guest that stays", feature: .liveMigrate,
-        needs: liveNeeds, parts: [.secondNode], rehearsal: "abandon_live_arrival",
+        needs: liveNeeds, parts: [.secondNode], rehearsal: "abandon_live_arrival", isQuick: false,
         aspects: [.does, .repeated, .fails, .killed, .restarted],
         make: { bench, metadata in try await bench.prepared(metadata) },
         perform: { _, arranged, call in
@@ -197,7 +198,8 @@ extension ConformanceCase {
             try await bench.expectAbsent(arranged.id, "after an aborted migration", on: bench.second())
         }
         list.add(
-            "live-migration.force-complete", .forceLiveMigration, "A migration that is forced ends soon, with the guest moved",
+            "live-migration.force-complete", .forceLiveMigration,
+            "A migration that is forced ends soon, with the guest moved",
             needs: needs, parts: [.secondNode, .rehearsal], quick: true, deadline: .seconds(60)
         ) { bench in
             let arranged = try await bench.slowMigration()
@@ -212,7 +214,8 @@ extension ConformanceCase {
         }
         list.add(
             "live-migration.abort.not-migrating", .abortLiveMigration,
-            "Aborting the migration of a guest that does not migrate is refused", needs: needs, guests: 0, shared: .reads
+            "Aborting the migration of a guest that does not migrate is refused", needs: needs, guests: 0,
+            shared: .reads
         ) { bench in
             let (live, guest) = (try bench.liveMigrating(), try bench.sharedGuest())
             try await bench.refusedOrMissing("abort") { try await live.abort(guest.id) }

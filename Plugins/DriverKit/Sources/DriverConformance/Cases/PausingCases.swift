@@ -99,7 +99,8 @@ extension ConformanceCase {
             }
             try await bench.expectPower([.shutdown], of: guest.id, "after a refused unpause")
         }
-        list.add("pausing.paused.power-off", .pause, "A paused guest can be stopped and started", needs: needs) { bench in
+        list.add("pausing.paused.power-off", .pause, "A paused guest can be stopped and started", needs: needs) {
+            bench in
             let guest = try await bench.spawn()
             try await bench.pausing().pause(guest.id, bench.call())
             try await bench.driver.powerOff(guest.id, within: .zero, bench.call())
@@ -172,7 +173,7 @@ extension ConformanceCase {
         }
         list.add(
             "suspending.resume.keeps", .resume, "A resumed guest goes on where it was, with its disk and devices",
-            needs: needs, quick: true
+            needs: needs
         ) { bench in
             let guest = try await bench.spawn()
             let before = try await bench.observe(guest.id)

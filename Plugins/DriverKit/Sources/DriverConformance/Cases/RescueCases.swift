@@ -67,7 +67,8 @@ extension ConformanceCase {
             try await bench.expectPower([.running], of: guest.id, "after rescue")
         }
         list.add(
-            "rescue.unrescue.not-rescued", .rescue, "Ending the rescue of a guest that is in none succeeds, and it runs",
+            "rescue.unrescue.not-rescued", .rescue,
+            "Ending the rescue of a guest that is in none succeeds, and it runs",
             needs: needs
         ) { bench in
             let guest = try await bench.spawn()

@@ -8,7 +8,7 @@ extension CallProbe {
 
     static let depart = CallProbe(
         id: "resizing.depart", deed: "sending a guest off", feature: .resize, needs: moveNeeds, parts: [.secondNode],
-        rehearsal: "depart", mayEndOff: true,
+        rehearsal: "depart", isQuick: false, mayEndOff: true,
         equip: { bench, arranged in arranged.coldMove = try bench.coldMove() },
         perform: { _, arranged, call in
             guard let resizing = arranged.capabilities.resizing, let move = arranged.coldMove else { return }
@@ -21,7 +21,7 @@ extension CallProbe {
 
     static let arrive = CallProbe(
         id: "resizing.arrive", deed: "receiving a guest", feature: .resize, needs: moveNeeds, parts: [.secondNode],
-        rehearsal: "arrive", aspects: atDestination,
+        rehearsal: "arrive", isQuick: false, aspects: atDestination,
         make: { bench, metadata in try await bench.departed(metadata) },
         perform: { bench, arranged, call in try await bench.arrive(arranged, call) },
         verify: { bench, arranged in
@@ -31,7 +31,8 @@ extension CallProbe {
 
     static let confirmDeparture = CallProbe(
         id: "resizing.confirm", deed: "confirming a guest's departure", feature: .resize, needs: moveNeeds,
-        parts: [.secondNode], rehearsal: "confirm_departure", aspects: [.does, .repeated, .stale, .fails, .restarted],
+        parts: [.secondNode], rehearsal: "confirm_departure", isQuick: false,
+        aspects: [.does, .repeated, .stale, .fails, .restarted],
         make: { bench, metadata in try await bench.arrived(metadata) },
         position: { bench, arranged in arranged.node = bench.node },
         perform: { _, arranged, call in
@@ -45,7 +46,7 @@ extension CallProbe {
 
     static let abandonArrival = CallProbe(
         id: "resizing.abandon", deed: "abandoning a guest's arrival", feature: .resize, needs: moveNeeds,
-        parts: [.secondNode], rehearsal: "abandon_arrival",
+        parts: [.secondNode], rehearsal: "abandon_arrival", isQuick: false,
         aspects: [.does, .repeated, .stale, .fails, .cancelled, .killed, .restarted],
         make: { bench, metadata in try await bench.arrived(metadata) },
         perform: { _, arranged, call in
@@ -58,7 +59,8 @@ extension CallProbe {
 
     static let takeBack = CallProbe(
         id: "resizing.take-back", deed: "taking a guest back", feature: .resize, needs: moveNeeds,
-        parts: [.secondNode], rehearsal: "take_back", aspects: [.does, .repeated, .stale, .fails, .cancelled, .restarted],
+        parts: [.secondNode], rehearsal: "take_back", isQuick: false,
+        aspects: [.does, .repeated, .stale, .fails, .cancelled, .restarted],
         mayEndOff: true,
         make: { bench, metadata in try await bench.abandoned(metadata) },
         perform: { _, arranged, call in
@@ -96,7 +98,7 @@ extension ConformanceCase {
         }
         list.add(
             "resizing.revert", .resize, "A guest that moved is taken back as it was", needs: needs,
-            parts: [.secondNode], quick: true
+            parts: [.secondNode]
         ) { bench in
             let guest = try await bench.spawn()
             let before = try await bench.observe(guest.id)

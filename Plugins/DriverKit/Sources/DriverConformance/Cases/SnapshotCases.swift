@@ -83,8 +83,7 @@ extension ConformanceCase {
             try bench.expectStored(second, "after two snapshots")
         }
         list.add(
-            "snapshots.boots", .snapshot, "A guest is spawned from the snapshot of another", needs: needs, guests: 2,
-            quick: true
+            "snapshots.boots", .snapshot, "A guest is spawned from the snapshot of another", needs: needs, guests: 2
         ) { bench in
             let guest = try await bench.spawn()
             let format = try unwrap(bench.snapshots().formats.first, "snapshots in no format")

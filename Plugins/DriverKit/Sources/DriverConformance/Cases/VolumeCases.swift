@@ -194,7 +194,7 @@ extension ConformanceCase {
         }
         list.add(
             "volumes.spawn", .blockStorage, "A guest is spawned with a volume beside its root disk", needs: needs,
-            parts: [.volumes], quick: true
+            parts: [.volumes]
         ) { bench in
             let volume = try await bench.volume()
             let guest = try await bench.spawn { $0.volumes = [volume] }
@@ -310,7 +310,8 @@ extension ConformanceCase {
         let extends = needs + [.capability(.volumeExtending)]
         let swaps = needs + [.capability(.volumeSwapping)]
         list.add(
-            "volume-extending.not-attached", .extendVolume, "Extending a volume that the guest does not hold is refused",
+            "volume-extending.not-attached", .extendVolume,
+            "Extending a volume that the guest does not hold is refused",
             needs: extends
         ) { bench in
             let guest = try await bench.spawn()

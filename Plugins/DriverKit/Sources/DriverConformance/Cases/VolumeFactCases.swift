@@ -48,7 +48,7 @@ extension ConformanceCase {
     private static func addTagCases(_ list: inout CaseList) {
         list.add(
             "tagged-volumes.attach", .attachTaggedVolume, "A volume is attached with a tag",
-            needs: [.capability(.volumes), .fact(.taggedVolumes)], parts: [.volumes], quick: true
+            needs: [.capability(.volumes), .fact(.taggedVolumes)], parts: [.volumes]
         ) { bench in
             let guest = try await bench.spawn()
             var volume = try await bench.volume()
@@ -58,7 +58,7 @@ extension ConformanceCase {
             try await bench.expectTags(["conformance-disk"], of: guest.id)
         }
         list.add(
-            "tagged-volumes.not-declared", .attachTaggedVolume, "A tag that cannot be kept is not supported",
+            "tagged-volumes.not-declared", .attachTaggedVolume, "A volume's tag that cannot be kept is not supported",
             needs: [.capability(.volumes)], parts: [.volumes]
         ) { bench in
             guard !bench.capabilities.facts.contains(.taggedVolumes) else { return }
@@ -95,7 +95,7 @@ extension ConformanceCase {
     private static func addSharingCases(_ list: inout CaseList) {
         list.add(
             "multiattach.two-guests", .multiattach, "Two guests hold one volume, and one gives it back",
-            needs: [.capability(.volumes), .fact(.multiattach)], parts: [.volumes], guests: 2, quick: true
+            needs: [.capability(.volumes), .fact(.multiattach)], parts: [.volumes], guests: 2
         ) { bench in
             let (first, second) = (try await bench.spawn(), try await bench.spawn())
             var volume = try await bench.volume()

@@ -38,6 +38,8 @@ struct CallProbe: Sendable {
     var parts: Set<SubjectPart> = []
     /// The call's name in rehearsals.
     let rehearsal: String
+    /// Whether the plain case belongs to everyday's subset.
+    var isQuick = true
     var aspects = Set(Aspect.allCases)
     var onAbsent = OnAbsent.throwsNoSuchGuest
     /// A call that throws may leave the guest off.

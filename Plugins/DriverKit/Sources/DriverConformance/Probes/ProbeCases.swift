@@ -14,7 +14,7 @@ extension CallProbe {
         case .does:
             list.add(
                 id, feature, capitalized(tell("does what it promises, and nothing to other guests")), needs: needs,
-                parts: parts, guests: guests, shared: .watches, quick: true, does)
+                parts: parts, guests: guests, shared: .watches, quick: isQuick, does)
         case .repeated:
             list.add(
                 id + ".repeated", feature, capitalized(tell("twice by one number ends as the first did")), needs: needs,
@@ -37,7 +37,8 @@ extension CallProbe {
                 needs: needs, parts: parts.union([.rehearsal]), guests: guests, fails)
         case .cancelled:
             list.add(
-                id + ".cancelled", feature, capitalized(tell("answers cancellation in time and leaves nothing half done")),
+                id + ".cancelled", feature,
+                capitalized(tell("answers cancellation in time and leaves nothing half done")),
                 needs: needs, parts: parts, guests: guests, cancelled)
         case .killed:
             list.add(
@@ -46,7 +47,8 @@ extension CallProbe {
                 needs: needs, parts: parts.union([.hypervisorControl]), guests: guests, deadline: .seconds(60), killed)
         case .restarted:
             list.add(
-                id + ".driver-restarted", feature, capitalized(tell("lasts when the driver is restarted")), needs: needs,
+                id + ".driver-restarted", feature, capitalized(tell("lasts when the driver is restarted")),
+                needs: needs,
                 parts: parts, guests: guests, restarted)
         }
     }
@@ -141,7 +143,7 @@ extension CallProbe {
     private func cancelled(_ bench: Bench) async throws {
         // The contract's five seconds, scaled like every deadline.
         let limit = bench.limits.scaled(.seconds(5))
-        let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: limit + .seconds(1))
+        let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: limit * 1.3)
         let arranged = try await arrange(bench, metadata: slowing ?? [:])
         let before = try await bench.observe(arranged.id, on: arranged.node)
         let call = bench.call()
@@ -162,7 +164,7 @@ extension CallProbe {
     }
 
     private func killed(_ bench: Bench) async throws {
-        let delay = bench.limits.scaled(.milliseconds(400))
+        let delay = bench.limits.scaled(.milliseconds(200))
         let slowing = bench.subject.rehearsal?.slowing(rehearsal, by: delay)
         let arranged = try await arrange(bench, metadata: slowing ?? [:])
         let before = try await bench.observe(arranged.id, on: arranged.node)

@@ -1,3 +1,5 @@
+import Foundation
+
 extension ConformanceReport {
     /// What a run says about one row of the support matrix.
     public enum Mark: String, Codable, CaseIterable, Sendable {
@@ -39,6 +41,16 @@ public struct SupportMatrix: Sendable {
         self.reports = kept
     }
 
+    /// A matrix over the reports that lie in a folder as JSON, columns by file name.
+    public init(reportsIn folder: String) throws {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".json") }
+        self.init(
+            try names.sorted().map { name in
+                let data = try Data(contentsOf: URL(filePath: folder + "/" + name))
+                return try ConformanceReport(json: Array(data))
+            })
+    }
+
     /// The page in Markdown.
     public func markdown() -> String {
         var lines = [
@@ -67,10 +79,9 @@ public struct SupportMatrix: Sendable {
         lines.append("|---|---|---|---|---|---|---|")
         for report in reports {
             let facts = report.facts.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-            lines.append(
-                "| \(report.subject) | \(report.results.count) | \(report.count(.passed)) | \(report.count(.failed)) "
-                    + "| \(report.count(.notDeclared)) | \(report.count(.notShown)) | \(facts.joined(separator: "; ")) |"
-            )
+            let counts = [report.results.count] + [.passed, .failed, .notDeclared, .notShown].map(report.count)
+            let cells = [report.subject] + counts.map(String.init) + [facts.joined(separator: "; ")]
+            lines.append("| \(cells.joined(separator: " | ")) |")
         }
         lines += reports.flatMap(notes)
         return lines.joined(separator: "\n") + "\n"

@@ -136,7 +136,8 @@ public struct ConformanceLimits: Sendable {
     /// Limits; by default those of a fast simulator.
     public init(
         timeScale: Double = 1, guestsMax: Int = 32, randomCalls: Int = 20, floodChanges: Int = 2_000,
-        grace: Duration = .zero, quiesceLimit: Duration = .seconds(60), flavor: FlavorSpec? = nil, largerFlavor: FlavorSpec? = nil,
+        grace: Duration = .zero, quiesceLimit: Duration = .seconds(60), flavor: FlavorSpec? = nil,
+        largerFlavor: FlavorSpec? = nil,
         smallerFlavor: FlavorSpec? = nil
     ) {
         self.timeScale = timeScale

@@ -47,7 +47,7 @@ public struct FileVolumes: ConformanceVolumes {
         let file = try FileHandle(forReadingFrom: URL(filePath: path(volume)))
         let data = try file.read(upToCount: count)
         try file.close()
-        return data.map { Array($0) }
+        return Array(data ?? Data())
     }
 
     private func path(_ volume: VolumeSpec) throws -> String {
