@@ -104,12 +104,6 @@ package enum StoreDurability: Sendable {
 
 /// What callers outside the store may learn of the database's errors.
 package enum StorageTrouble {
-    /// Whether an error says that the database cannot be used now, through no fault of the request.
-    package static func isPassing(_ error: any Error) -> Bool {
-        guard let error = error as? DatabaseError else { return false }
-        return switch error {
-        case .busy, .unavailable, .full, .readOnly: true
-        case .constraint, .cannotOpen, .corrupt, .statement, .decoding, .migration: false
-        }
-    }
+    /// Why the database cannot be used now, through no fault of the request; `nil` for all other errors.
+    package static func outage(_ error: any Error) -> String? { (error as? DatabaseError)?.outage }
 }

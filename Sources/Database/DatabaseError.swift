@@ -62,6 +62,20 @@ package enum DatabaseError: Error, Sendable, Hashable {
     }
 }
 
+extension DatabaseError {
+    /// Why no request can be served now, through no fault of the request and without names of files or servers; `nil`
+    /// for all other errors. Answers carry it with 503.
+    package var outage: String? {
+        switch self {
+        case .busy: "its database is busy"
+        case .unavailable: "its database does not answer"
+        case .full: "no space is left for its database, and the operator must free some"
+        case .readOnly: "its database may only be read, and the operator must mend that"
+        case .constraint, .cannotOpen, .corrupt, .statement, .decoding, .migration: nil
+        }
+    }
+}
+
 extension DatabaseError: CustomStringConvertible {
     package var description: String {
         switch self {

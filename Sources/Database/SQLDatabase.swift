@@ -47,6 +47,7 @@ package final class SQLDatabase: Sendable {
     private let readers: JobQueue?
     private let threads: ThreadGroup
     private let counted: Locked<CommitCounts>
+    private let lastTrouble = Locked<String?>(nil)
 
     private init(
         _ engine: SQLiteEngine, writer: JobQueue, readers: JobQueue?, _ threads: ThreadGroup,
@@ -120,8 +121,18 @@ package final class SQLDatabase: Sendable {
     package func transaction<T: Sendable>(
         durability: Durability = .onDisk, _ body: @escaping @Sendable (SQLConnection) throws -> T
     ) async throws -> T {
-        try await perform(Job(durability, body), on: writer)
+        do {
+            let value = try await perform(Job(durability, body), on: writer)
+            lastTrouble.withLock { $0 = nil }
+            return value
+        } catch let error as DatabaseError where error.outage != nil {
+            lastTrouble.withLock { $0 = "\(error)" }
+            throw error
+        }
     }
+
+    /// Why the last transaction could not be served, for operators; `nil` once one was served again.
+    package var trouble: String? { lastTrouble.withLock { $0 } }
 
     /// How many commits there were since the database was opened.
     package var commitCounts: CommitCounts { counted.withLock { $0 } }

@@ -56,6 +56,7 @@ package final class Deployment: Sendable {
         }
         do {
             let databases = try await Databases.open(state, up.options)
+            door.watch { databases.troubles }
             return Deployment(
                 up: up, host: host, nodes: nodes, state: state, databases: databases, door: door, server: server,
                 url: url(kilonova.listen, bound.first?.port ?? kilonova.port))

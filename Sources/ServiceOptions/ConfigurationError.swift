@@ -8,6 +8,7 @@ package enum ConfigurationOrigin: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String {
         switch self {
+        case .file(let path, 0): path
         case .file(let path, let line): "\(path):\(line)"
         case .environment(let variable): "environment \(variable)"
         case .commandLine(let argument): "--set \(argument)"

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 
 /// What operators wrote: files, then the environment over them, then the command line over both. Text only;
 /// `KilonovaOptions(source)` and `values(of:)` give it meaning.
@@ -38,17 +39,41 @@ package struct ConfigurationSource: Sendable {
     {
         var errors: [ConfigurationError] = []
         for path in files {
-            do {
-                let text = try String(contentsOfFile: path, encoding: .utf8)
-                errors += add(text: text, path: path)
+            do throws(FileProblem) {
+                errors += add(text: try Self.text(of: path), path: path)
             } catch {
-                errors.append(
-                    ConfigurationError(origin: .file(path: path, line: 0), reason: "cannot be read: \(error)"))
+                let reason = "the configuration file cannot be read: \(error.reason)"
+                errors.append(ConfigurationError(origin: .file(path: path, line: 0), reason: reason))
             }
         }
         add(environment: environment)
         errors += add(settings: settings)
         if !errors.isEmpty { throw ConfigurationErrors(errors) }
+    }
+
+    private struct FileProblem: Error {
+        let reason: String
+    }
+
+    private static func text(of path: String) throws(FileProblem) -> String {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw FileProblem(reason: String(cString: strerror(errno))) }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        while true {
+            let piece = [UInt8](unsafeUninitializedCapacity: 65536) { buffer, count in
+                count = max(0, Glibc.read(file, buffer.baseAddress, buffer.count))
+            }
+            guard !piece.isEmpty else { break }
+            bytes += piece
+        }
+        // A directory opens, and reads as nothing.
+        var information = stat()
+        guard fstat(file, &information) == 0, information.st_mode & S_IFMT != S_IFDIR else {
+            throw FileProblem(reason: "it is a directory")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw FileProblem(reason: "it is not UTF-8") }
+        return text
     }
 
     /// As `init(files:…)`, from the text of one file; `path` is what messages call it.

@@ -17,7 +17,7 @@ extension ComputeAgent {
         let capabilities = supervisor.capabilities
         await tell(
             ReportNode(
-                host: options.host, driver: options.driverName, inventory: latest,
+                host: options.host, driver: options.driverName, inventory: options.adjustment.applied(to: latest),
                 capabilityTraits: capabilities.placementTraits, bindings: capabilities.bindings,
                 hostIP: options.hostIP))
     }

@@ -24,6 +24,8 @@ package struct ComputeAgentOptions: Sendable {
     package var deadlines = CallDeadlines()
     /// How much the driver's streams may say.
     package var limits = StreamLimits()
+    /// What the operator says of the node's resources, over its driver's word.
+    package var adjustment = InventoryAdjustment()
     /// The hypervisors' names of the nodes in this process.
     package var nodeNames = NodeNames()
 

@@ -3,6 +3,7 @@ import ComputeModel
 import ComputeStore
 import HTTPService
 import Identity
+import Logging
 import Messaging
 import WireJSON
 
@@ -46,6 +47,23 @@ struct ComputeCall: Sendable {
             throw ComputeFault(status: 403, message: "The token is not scoped to a project.", isCommon: true)
         }
         return project
+    }
+
+    /// Refuses a project that the identity service does not know. Where it does not say, the project passes, as in the
+    /// reference: rights to look, or the service itself, may be missing.
+    ///
+    /// - Throws: a 400 in the reference's words.
+    func requireProject(_ project: String) async throws(ComputeFault) {
+        // The caller's own was just seen in the token.
+        guard project != context.projectID else { return }
+        do {
+            guard try await !services.projects.projectExists(project) else { return }
+        } catch {
+            services.logger.info(
+                "a project cannot be looked up", metadata: ["project": "\(project)", "error": "\(error)"])
+            return
+        }
+        throw .badRequest("Project ID \(project) is not a valid project.")
     }
 
     /// Who did it, for the record of actions.

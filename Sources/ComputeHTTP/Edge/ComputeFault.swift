@@ -48,8 +48,9 @@ extension ComputeFault {
         case StoreError.quotaExceeded(let exceeded): self.init(status: 403, message: exceeded.sentence, isCommon: true)
         case let error as PeerError where error.mayPass:
             self = .unavailable("The request cannot be served now: \(error)")
-        case _ where StorageTrouble.isPassing(error):
-            self = .unavailable("The database of the compute service cannot be used now.")
+        case _ where StorageTrouble.outage(error) != nil:
+            let reason = StorageTrouble.outage(error) ?? ""
+            self = .unavailable("The compute service cannot serve the request now: \(reason).")
         default: return nil
         }
     }

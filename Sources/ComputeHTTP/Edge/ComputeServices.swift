@@ -16,6 +16,8 @@ package struct ComputeServices: Sendable {
     package let images: any ImageCatalog
     /// The network service.
     package let networks: any NetworkCatalog
+    /// The identity service.
+    package let projects: any ProjectDirectory
     /// The way to conductors and agents.
     package let bus: MessageBus
     /// What the operator configured.
@@ -24,10 +26,10 @@ package struct ComputeServices: Sendable {
 
     package init(
         store: ComputeStore, policy: PolicyEnforcer, images: any ImageCatalog, networks: any NetworkCatalog,
-        bus: MessageBus, options: ComputeAPIOptions, logger: Logger
+        projects: any ProjectDirectory, bus: MessageBus, options: ComputeAPIOptions, logger: Logger
     ) {
         (self.store, self.policy) = (store, policy)
-        (self.images, self.networks) = (images, networks)
+        (self.images, self.networks, self.projects) = (images, networks, projects)
         (self.bus, self.options, self.logger) = (bus, options, logger)
     }
 
@@ -58,6 +60,14 @@ package protocol ImageCatalog: Sendable {
 }
 
 extension ImageClient: ImageCatalog {}
+
+/// What the API asks the identity service.
+package protocol ProjectDirectory: Sendable {
+    /// Whether there is a project of that identifier.
+    func projectExists(_ project: String) async throws(PeerError) -> Bool
+}
+
+extension IdentityClient: ProjectDirectory {}
 
 /// What the API asks the network service.
 package protocol NetworkCatalog: Sendable {

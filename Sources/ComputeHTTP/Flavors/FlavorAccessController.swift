@@ -13,12 +13,13 @@ enum FlavorAccessController {
     }
 
     static func add(_ call: ComputeCall) async throws -> HTTPResponse {
+        let project = call.body["addTenantAccess"]?["tenant"]?.string ?? ""
+        try await call.requireProject(project)
         let flavor = try await call.flavor()
         if call.has(7), flavor.isPublic {
             throw ComputeFault.conflict("Can not add access to a public flavor.")
         }
-        try await call.services.store.setFlavorAccess(
-            flavor.flavorID, project: call.body["addTenantAccess"]?["tenant"]?.string ?? "", granted: true)
+        try await call.services.store.setFlavorAccess(flavor.flavorID, project: project, granted: true)
         return try await answer(call, flavor)
     }
 

@@ -161,7 +161,7 @@ struct HypervisorScene {
                 HypervisorSubject(
                     node, service, isUp: service.isUp(at: now, downAfter: downAfter),
                     usage: usage[node.id] ?? NodeUsage(), servers: try await servers(on: node),
-                    nameTemplate: call.services.options.service.instanceNameTemplate))
+                    guests: GuestNaming(call.services.options.service.instanceNameTemplate)))
         }
         return subjects
     }

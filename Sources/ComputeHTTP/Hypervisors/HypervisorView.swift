@@ -13,14 +13,14 @@ final class HypervisorSubject: Sendable {
     /// The servers on it; nil where they were not asked for.
     let servers: [InstanceRecord]?
     /// By which servers' guests are named.
-    let nameTemplate: String
+    let guests: GuestNaming
 
     init(
         _ node: ComputeNodeRecord, _ service: ServiceRecord, isUp: Bool, usage: NodeUsage,
-        servers: [InstanceRecord]?, nameTemplate: String
+        servers: [InstanceRecord]?, guests: GuestNaming
     ) {
         (self.node, self.service, self.isUp, self.usage) = (node, service, isUp, usage)
-        (self.servers, self.nameTemplate) = (servers, nameTemplate)
+        (self.servers, self.guests) = (servers, guests)
     }
 
     /// Its sizes with what of them is in use.
@@ -147,7 +147,7 @@ enum HypervisorView {
             for server in subject.servers ?? [] {
                 let id = server.id.description
                 w.object { w in
-                    w.field("name", GuestName.text(subject.nameTemplate, number: server.number, id: id))
+                    w.field("name", subject.guests.name(number: server.number, id: id))
                     w.field("uuid", id)
                 }
             }

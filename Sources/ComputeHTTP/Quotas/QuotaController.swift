@@ -7,13 +7,13 @@ import WireJSON
 /// Quotas of projects and their users: show, set, reset.
 enum QuotaController {
     static func show(_ call: ComputeCall) async throws -> HTTPResponse {
-        let project = try project(call, QuotaPolicy.show)
+        let project = try await project(call, QuotaPolicy.show)
         let limits = try await QuotaSets(call).limits(ofProject: project, user: call.query["user_id"])
         return answer(call, id: project) { $1.int(limits[$0] ?? -1) }
     }
 
     static func detail(_ call: ComputeCall) async throws -> HTTPResponse {
-        let project = try project(call, QuotaPolicy.detail)
+        let project = try await project(call, QuotaPolicy.detail)
         let user = call.query.values("user_id").last
         let limits = try await QuotaSets(call).limits(ofProject: project, user: user)
         let used = try await QuotaSets(call).usage(ofProject: project, user: user)
@@ -27,13 +27,13 @@ enum QuotaController {
     }
 
     static func defaults(_ call: ComputeCall) async throws -> HTTPResponse {
-        let project = try project(call, QuotaPolicy.defaults)
+        let project = try await project(call, QuotaPolicy.defaults)
         let limits = try await QuotaSets(call).defaults()
         return answer(call, id: project) { $1.int(limits[$0] ?? -1) }
     }
 
     static func update(_ call: ComputeCall) async throws -> HTTPResponse {
-        let project = try project(call, QuotaPolicy.update)
+        let project = try await project(call, QuotaPolicy.update)
         let user = call.query["user_id"]
         let body = call.body["quota_set"]?.object ?? JSONObject()
         let wanted = limits(in: body)
@@ -47,7 +47,8 @@ enum QuotaController {
     }
 
     static func delete(_ call: ComputeCall) async throws -> HTTPResponse {
-        let project = try project(call, QuotaPolicy.delete)
+        // What a project that is gone has left can be removed.
+        let project = try await project(call, QuotaPolicy.delete, mustExist: false)
         try await call.services.store.deleteQuotas(ofProject: project, user: call.query["user_id"])
         return call.answer()
     }
@@ -61,9 +62,12 @@ enum QuotaController {
         }
     }
 
-    private static func project(_ call: ComputeCall, _ rule: PolicyRule) throws(PolicyRefusal) -> String {
+    private static func project(_ call: ComputeCall, _ rule: PolicyRule, mustExist: Bool = true) async throws
+        -> String
+    {
         let project = call.parameter("project_id")
         try call.require(rule, PolicyTarget(projectID: project))
+        if mustExist { try await call.requireProject(project) }
         return project
     }
 

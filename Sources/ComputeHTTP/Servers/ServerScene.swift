@@ -1,5 +1,6 @@
 import ComputeModel
 import ComputeStore
+import DriverAPI
 import Identity
 import ServiceOptions
 
@@ -20,7 +21,9 @@ final class ServerScene: Sendable {
     let hostStatus: HostStatusShown
     /// The state of each host, where it is shown.
     let hosts: [String: String]
-    let nameTemplate: String
+    let guests: GuestNaming
+    /// Host identifiers by host and project; a list has few of them for many servers.
+    private let hostIDs = Locked<[String: String]>([:])
 
     /// - Parameter project: the owner of the servers; nil in lists, where the caller's own project decides.
     init(_ call: ComputeCall, project: String?) async throws {
@@ -29,7 +32,7 @@ final class ServerScene: Sendable {
         isAdmin = call.context.isAdmin
         showsExtraSpecs = call.has(47) && call.allows(ServerPolicy.showFlavorExtraSpecs, target)
         showsExtended = call.allows(ServerDetailPolicy.extendedAttributes, target)
-        nameTemplate = call.services.options.service.instanceNameTemplate
+        guests = GuestNaming(call.services.options.service.instanceNameTemplate)
         if !call.has(16) {
             hostStatus = .none
         } else if call.allows(ServerPolicy.showHostStatus, target) {
@@ -38,6 +41,16 @@ final class ServerScene: Sendable {
             hostStatus = call.allows(ServerPolicy.showUnknownHostStatus, target) ? .unknownOnly : .none
         }
         hosts = hostStatus == .none ? [:] : try await Self.hosts(call.services)
+    }
+
+    /// What tells a project whether two of its servers share a host.
+    func hostID(of server: InstanceRecord) -> String {
+        guard let host = server.host else { return "" }
+        let key = server.projectID + "/" + host
+        if let known = hostIDs.with({ $0[key] }) { return known }
+        let made = HostIdentifier.text(host: host, project: server.projectID)
+        hostIDs.with { $0[key] = made }
+        return made
     }
 
     private static func hosts(_ services: ComputeServices) async throws -> [String: String] {
@@ -85,22 +98,46 @@ final class ServerSubject: Sendable {
     }
 }
 
-/// The name of a server's guest, by the template with one `%x`, `%d` or `%s`, with a width if wanted.
-enum GuestName {
-    static func text(_ template: String, number: Int64, id: String) -> String {
-        guard let percent = template.firstIndex(of: "%") else { return template }
-        let head = template[..<percent]
+/// How servers' guests are named: a template with one `%x`, `%d` or `%s`, with a width if wanted. Read once, as lists
+/// name hundreds of guests.
+struct GuestNaming: Sendable {
+    private enum Value { case hexadecimal, decimal, id }
+    private let head: String
+    private let tail: String
+    private let fill: Character
+    private let width: Int
+    /// `nil` when the template names all guests alike.
+    private let value: Value?
+
+    init(_ template: String) {
+        guard let percent = template.firstIndex(of: "%") else {
+            (head, tail, fill, width, value) = (template, "", " ", 0, nil)
+            return
+        }
+        head = String(template[..<percent])
         var rest = template[template.index(after: percent)...]
-        let isZeroFilled = rest.first == "0"
-        let width = Int(rest.prefix { $0.isASCII && $0.isNumber }) ?? 0
+        fill = rest.first == "0" ? "0" : " "
+        width = Int(rest.prefix { $0.isASCII && $0.isNumber }) ?? 0
         rest = rest.drop { $0.isASCII && $0.isNumber }
-        let value =
+        value =
             switch rest.first {
-            case "x": String(number, radix: 16)
-            case "d": String(number)
-            default: id
+            case "x": .hexadecimal
+            case "d": .decimal
+            default: .id
             }
-        let fill = String(repeating: isZeroFilled ? "0" : " ", count: max(0, width - value.utf8.count))
-        return head + fill + value + rest.dropFirst()
+        tail = String(rest.dropFirst())
+    }
+
+    func name(number: Int64, id: String) -> String {
+        let text: String
+        switch value {
+        case .hexadecimal: text = String(number, radix: 16)
+        case .decimal: text = String(number)
+        case .id: text = id
+        case nil: return head
+        }
+        let missing = width - text.utf8.count
+        guard missing > 0 else { return head + text + tail }
+        return head + String(repeating: fill, count: missing) + text + tail
     }
 }

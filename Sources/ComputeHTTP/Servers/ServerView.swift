@@ -37,9 +37,7 @@ enum ServerView {
         Field("tenant_id", always) { $1.string($0.server.projectID) },
         Field("user_id", always) { $1.string($0.server.userID) },
         Field("metadata", always) { $1.raw($0.server.metadataJSON) },
-        Field("hostId", always) { subject, w in
-            w.string(HostIdentifier.text(host: subject.server.host, project: subject.server.projectID))
-        },
+        Field("hostId", always) { $1.string($0.scene.hostID(of: $0.server)) },
         Field("image", always.until(v(98))) { writeImage($0, withProperties: false, &$1) },
         Field("image", .since(v(98))) { writeImage($0, withProperties: true, &$1) },
         Field("flavor", always.until(v(47))) { subject, w in
@@ -93,7 +91,7 @@ enum ServerView {
     private static let forOperators: [Field] = [
         operators("OS-EXT-SRV-ATTR:host", 1) { $1.string($0.server.host) },
         operators("OS-EXT-SRV-ATTR:instance_name", 1) {
-            $1.string(GuestName.text($0.scene.nameTemplate, number: $0.server.number, id: $0.id))
+            $1.string($0.scene.guests.name(number: $0.server.number, id: $0.id))
         },
         operators("OS-EXT-SRV-ATTR:hypervisor_hostname", 1) { $1.string($0.server.node) },
         operators("OS-EXT-SRV-ATTR:kernel_id", 3) { $1.string("") },

@@ -39,6 +39,14 @@ struct Databases: Sendable {
         return settings
     }
 
+    /// What keeps a database from being used, by its service.
+    var troubles: [String: String] {
+        let all = [("compute", compute), ("identity", identity), ("image", image), ("network", network)]
+        return Dictionary(uniqueKeysWithValues: all.compactMap { name, database in
+            database.trouble.map { ("database of \(name)", $0) }
+        })
+    }
+
     /// Finishes what was accepted and closes them.
     func close() async {
         for database in [compute, identity, image, network] { await database.close() }

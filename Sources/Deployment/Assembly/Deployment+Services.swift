@@ -55,8 +55,8 @@ extension Deployment {
     func makeCompute(_ store: ComputeStore, _ bus: MessageBus, _ peers: Peers) throws -> ComputeAPI {
         let policy = try PolicyEnforcer(overridePath: policyPath)
         let services = ComputeServices(
-            store: store, policy: policy, images: peers.images, networks: peers.networks, bus: bus,
-            options: ComputeAPIOptions(up.options), logger: logger("nova-api"))
+            store: store, policy: policy, images: peers.images, networks: peers.networks,
+            projects: peers.identity, bus: bus, options: ComputeAPIOptions(up.options), logger: logger("nova-api"))
         return ComputeAPI(
             services: services, tokens: peers.tokens, tokenOptions: up.options.tokens,
             bodyBytesMax: Int(up.options.kilonova.requestBodyLimit.bytes))

@@ -8,10 +8,14 @@ final class FrontDoor: HTTPResponder {
         var apis: (any HTTPResponder)?
         /// What is not ready, and why.
         var troubles: [String: String] = ["start": "the services are starting"]
+        var looks: [@Sendable () -> [String: String]] = []
     }
     private let state = Locked(State())
 
     init() {}
+
+    /// Adds a part that is asked at each look at readiness: what is not ready, and why.
+    func watch(_ look: @escaping @Sendable () -> [String: String]) { state.with { $0.looks.append(look) } }
 
     /// Puts the APIs behind the listener.
     func install(_ apis: any HTTPResponder) { state.with { $0.apis = apis } }
@@ -40,7 +44,8 @@ final class FrontDoor: HTTPResponder {
     }
 
     private func ready() -> HTTPResponse {
-        let troubles = state.with { $0.troubles }
+        let (noted, looks) = state.with { ($0.troubles, $0.looks) }
+        let troubles = looks.reduce(noted) { $0.merging($1()) { $1 } }
         guard !troubles.isEmpty else { return .json(200, ["status": "ready"]) }
         let causes = troubles.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.string($0.value)) }
         return .json(503, ["status": "not ready", "causes": .object(JSONObject(causes))])

@@ -175,8 +175,20 @@ extension Deployment {
         options.deadlines.spawn = plan.options.driverCalls.spawn
         options.deadlines.snapshot = plan.options.driverCalls.snapshot
         options.deadlines.move = plan.options.driverCalls.move
+        options.adjustment = Self.adjustment(plan.options.compute)
         options.nodeNames = names
         return options
+    }
+
+    private static func adjustment(_ options: ComputeOptions) -> InventoryAdjustment {
+        var adjustment = InventoryAdjustment()
+        adjustment.processorRatio = options.processorRatio
+        adjustment.memoryRatio = options.memoryRatio
+        adjustment.diskRatio = options.diskRatio
+        adjustment.reservedProcessors = options.reservedProcessors
+        adjustment.reservedMemoryMiB = options.reservedMemoryMiB
+        adjustment.reservedDiskMiB = options.reservedDiskMiB
+        return adjustment
     }
 
     /// The worker that makes this machine's networks, where the node's guests join bridges.

@@ -85,6 +85,9 @@ package struct IdentityAPI: HTTPResponder {
         } catch {
             logger.error(
                 "identity request failed", metadata: ["request.id": "\(request.id)", "error": "\(error)"])
+            if let reason = (error as? DatabaseError)?.outage {
+                return Self.fault(503, "The identity service cannot serve the request now: \(reason).")
+            }
             return Self.fault(500, "An unexpected error prevented the server from fulfilling your request.")
         }
     }

@@ -66,10 +66,12 @@ package struct NetworkAPI: HTTPResponder {
         } catch {
             logger.error(
                 "network request failed", metadata: ["request.id": "\(request.id)", "error": "\(error)"])
-            let isBusy = (error as? DatabaseError)?.isTransient == true
-            let status = isBusy ? 503 : 500
+            if let reason = (error as? DatabaseError)?.outage {
+                let text = "The network service cannot serve the request now: \(reason)."
+                return .json(503, NetworkFault(503, "HTTPServiceUnavailable", text).body)
+            }
             let text = "Request Failed: internal server error while processing your request."
-            return .json(status, NetworkFault(status, "HTTPInternalServerError", text).body)
+            return .json(500, NetworkFault(500, "HTTPInternalServerError", text).body)
         }
     }
 

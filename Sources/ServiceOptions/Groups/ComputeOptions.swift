@@ -42,6 +42,36 @@ package struct ComputeOptions: OptionGroup {
         help: "How often a node reports its resources; 0: every minute.")
     package var resourceInterval = Duration.zero
 
+    @Option(
+        "cpu_allocation_ratio", .double(0.01...),
+        help: "How many virtual processors a node offers for each of its own. Unset: what its driver's options say.")
+    package var processorRatio: Double?
+
+    @Option(
+        "ram_allocation_ratio", .double(0.01...),
+        help: "How much memory a node offers for what it has. Unset: what its driver's options say.")
+    package var memoryRatio: Double?
+
+    @Option(
+        "disk_allocation_ratio", .double(0.01...),
+        help: "How much disk a node offers for what it has. Unset: what its driver's options say.")
+    package var diskRatio: Double?
+
+    @Option(
+        "reserved_host_cpus", .integer(0...),
+        help: "Processors that a node keeps for itself. Unset: what its driver's options say.")
+    package var reservedProcessors: Int?
+
+    @Option(
+        "reserved_host_memory_mb", .integer(0...),
+        help: "Memory in MiB that a node keeps for itself. Unset: what its driver's options say.")
+    package var reservedMemoryMiB: Int?
+
+    @Option(
+        "reserved_host_disk_mb", .integer(0...),
+        help: "Disk in MiB that a node keeps for itself. Unset: what its driver's options say.")
+    package var reservedDiskMiB: Int?
+
     package init() {}
 }
 

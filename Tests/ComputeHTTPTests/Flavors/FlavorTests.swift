@@ -201,13 +201,26 @@ import WireJSON
         #expect(await api.send(.POST, "/flavors/4/action", as: .admin, json: remove).status == 404)
     }
 
+    @Test func noAccessForAProjectThatIsNotThere() async throws {
+        let api = try await APIFixture.start()
+        try await sizes(api)
+        let add: JSONValue = ["addTenantAccess": ["tenant": "gone"]]
+        let refused = await api.send(.POST, "/flavors/4/action", "2.7", as: .admin, json: add)
+        #expect(refused.status == 400 && refused.fault == "Project ID gone is not a valid project.")
+        // Access of a project that has been deleted since can be taken away, and is not there to be.
+        let remove: JSONValue = ["removeTenantAccess": ["tenant": "gone"]]
+        #expect(await api.send(.POST, "/flavors/4/action", as: .admin, json: remove).status == 404)
+        api.projects.fail(.forbidden(service: "identity", message: "no"))
+        #expect(await api.send(.POST, "/flavors/4/action", "2.7", as: .admin, json: add).status == 200)
+    }
+
     @Test func publicFlavorsHaveNoAccessList() async throws {
         let api = try await APIFixture.start()
         try await sizes(api)
         let list = await api.send(.GET, "/flavors/1/os-flavor-access", as: .admin)
         #expect(list.status == 404)
         #expect(list.fault == "Access list not available for public flavors.")
-        let add: JSONValue = ["addTenantAccess": ["tenant": "p"]]
+        let add: JSONValue = ["addTenantAccess": ["tenant": .string(APIFixture.otherProject)]]
         #expect(await api.send(.POST, "/flavors/1/action", "2.6", as: .admin, json: add).status == 200)
         #expect(await api.send(.POST, "/flavors/1/action", "2.7", as: .admin, json: add).status == 409)
     }

@@ -88,6 +88,19 @@ import WireJSON
         #expect(await api.send(.PUT, Self.path, version, as: .admin, json: body).status == 400)
     }
 
+    @Test func aProjectThatIsNotThereHasNoQuotas() async throws {
+        let api = try await APIFixture.start()
+        let path = "/os-quota-sets/gone"
+        for suffix in ["", "/detail", "/defaults"] {
+            let refused = await api.send(.GET, path + suffix, as: .admin)
+            #expect(refused.status == 400 && refused.fault == "Project ID gone is not a valid project.")
+        }
+        #expect(await api.send(.PUT, path, as: .admin, json: ["quota_set": ["cores": 1]]).status == 400)
+        #expect(await api.send(.DELETE, path, as: .admin).status == 202)
+        api.projects.fail(.unreachable(service: "identity", reason: "away"))
+        #expect(await api.send(.PUT, path, as: .admin, json: ["quota_set": ["cores": 1]]).status == 200)
+    }
+
     @Test func projectsSeeTheirOwn() async throws {
         let api = try await APIFixture.start()
         #expect(await api.send(.GET, Self.path, as: .reader).status == 200)

@@ -16,6 +16,7 @@ struct APIFixture {
     let store: ComputeStore
     let images: FakeImages
     let networks: FakeNetworks
+    let projects: FakeProjects
     let bus: MessageBus
 
     /// Projects of the usual callers.
@@ -28,15 +29,17 @@ struct APIFixture {
         let store = try await ComputeStore.open(try await SQLDatabase.open(url: "sqlite://"), now: clock.now)
         var options = KilonovaOptions()
         change(&options)
-        let (images, networks) = (FakeImages(), FakeNetworks())
+        let (images, networks, projects) = (FakeImages(), FakeNetworks(), FakeProjects())
         let bus = try await MessageBus(over: InProcessTransport(), defaultDeadline: .seconds(2))
         let services = ComputeServices(
-            store: store, policy: try PolicyEnforcer(), images: images, networks: networks, bus: bus,
-            options: ComputeAPIOptions(options), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            store: store, policy: try PolicyEnforcer(), images: images, networks: networks,
+            projects: projects, bus: bus, options: ComputeAPIOptions(options),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let tokens = CachingTokenValidator(FakeTokens())
         let api = ComputeAPI(services: services, tokens: tokens, tokenOptions: options.tokens)
         return APIFixture(
-            http: InMemoryHTTP(api), store: store, images: images, networks: networks, bus: bus)
+            http: InMemoryHTTP(api), store: store, images: images, networks: networks, projects: projects,
+            bus: bus)
     }
 
     /// A request at a microversion, as a member of the usual project unless said otherwise.

@@ -33,6 +33,19 @@ final class FakeImages: ImageCatalog {
     }
 }
 
+/// An identity service whose projects are those of the tests' callers, or unknown.
+final class FakeProjects: ProjectDirectory {
+    private let failure = Locked<PeerError?>(nil)
+
+    /// Makes every request fail.
+    func fail(_ error: PeerError?) { failure.with { $0 = error } }
+
+    func projectExists(_ project: String) async throws(PeerError) -> Bool {
+        if let error = failure.with(\.self) { throw error }
+        return project == APIFixture.project || project == APIFixture.otherProject
+    }
+}
+
 /// A network service that knows what a test put into it.
 final class FakeNetworks: NetworkCatalog {
     private struct State {

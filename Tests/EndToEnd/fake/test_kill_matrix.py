@@ -1,12 +1,14 @@
 """SIGKILL at every event of every saga: after the next start each server is what it should be, and nothing leaks.
 
 The points are not written down here: undisturbed runs of the flows leave them in the saga log, and the matrix kills the
-process right before and right after each event that it finds there.
+process right before and right after each event that it finds there. The beginning of a step is written together with the
+end of the step before it, so it is no point of its own; `KILL_MATRIX=all` dies there too.
 """
 
 import contextlib
 import http.client
 import json
+import os
 import signal
 import sqlite3
 import sys
@@ -101,13 +103,8 @@ class KillMatrix(unittest.TestCase):
         self.check_nothing_leaks([])
 
     def database(self):
-        files = [f for f in (self.cloud.state / "db").glob("*") if f.suffix in (".sqlite", ".db", ".sqlite3")]
-        for file in files:
-            connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)
-            if connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'saga_events'").fetchone()[0]:
-                return contextlib.closing(connection)
-            connection.close()
-        raise AssertionError(f"no database with a saga log among {files}")
+        file = self.cloud.state / "kilonova.sqlite"
+        return contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30))
 
     def unfinished(self):
         with self.database() as database:
@@ -154,8 +151,12 @@ class KillMatrix(unittest.TestCase):
 
     def matrix(self, sagas, kinds, act, prepare=None, final=SETTLED):
         """Dies at each point of the sagas while `act` runs; `final` are the states in which the server may end."""
-        points = [f"{saga}:{step}/{kind}/{side}" for saga, step, kind in self.events(*sagas) if kind in kinds
-                  for side in ("before", "after")]
+        points, begun = [], set()
+        for saga, step, kind in self.events(*sagas):
+            is_joined = kind in ("started", "undo-started") and saga in begun
+            begun.add(saga)
+            if kind in kinds and (not is_joined or os.environ.get("KILL_MATRIX") == "all"):
+                points += [f"{saga}:{step}/{kind}/{side}" for side in ("before", "after")]
         self.assertGreater(len(points), 3, f"the log holds no events of {sagas}")
         for point in points:
             with self.subTest(point=point):

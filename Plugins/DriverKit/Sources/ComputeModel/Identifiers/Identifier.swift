@@ -4,11 +4,11 @@ public struct Identifier<Kind>: Hashable, Comparable, Sendable {
     public let uuid: UUIDValue
 
     /// Wraps a bare value.
-    public init(_ uuid: UUIDValue) { self.uuid = uuid }
+    @inlinable public init(_ uuid: UUIDValue) { self.uuid = uuid }
 
     /// Parses the textual form of a UUID; `nil` if it is none.
-    public init?(_ text: some StringProtocol) {
-        guard let uuid = UUIDValue(text) else { return nil }
+    @inlinable public init?(_ text: some StringProtocol) {
+        guard let uuid = UUIDValue(parsing: String(text)) else { return nil }
         self.uuid = uuid
     }
 
@@ -24,7 +24,7 @@ public struct Identifier<Kind>: Hashable, Comparable, Sendable {
 }
 
 extension Identifier: CustomStringConvertible {
-    public var description: String { uuid.description }
+    @inlinable public var description: String { uuid.description }
 }
 
 extension Identifier: Codable {

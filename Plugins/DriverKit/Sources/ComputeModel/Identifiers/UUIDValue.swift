@@ -22,24 +22,34 @@ public struct UUIDValue: Hashable, Comparable, Sendable {
     }
 
     /// Parses `8-4-4-4-12` hexadecimal digits, upper or lower case, or the same 32 digits without hyphens.
-    public init?(_ text: some StringProtocol) {
+    ///
+    /// Inlined into its callers, because a generic function of a dynamic library is never specialized for them.
+    @inlinable public init?(_ text: some StringProtocol) { self.init(parsing: String(text)) }
+
+    /// Parses a text; see ``init(_:)``.
+    public init?(parsing text: String) {
+        var text = text
+        let parsed = text.withUTF8 { Self.parse($0) }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    private static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Self? {
+        guard text.count == 36 || text.count == 32 else { return nil }
+        let isHyphenated = text.count == 36
         var digits = 0
         var high: UInt64 = 0
         var low: UInt64 = 0
-        var position = 0
-        for byte in text.utf8 {
-            if byte == UInt8(ascii: "-") {
-                guard [8, 13, 18, 23].contains(position) else { return nil }
-                position += 1
+        for (position, byte) in text.enumerated() {
+            if isHyphenated, position == 8 || position == 13 || position == 18 || position == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
                 continue
             }
-            guard digits < 32, let value = Self.hexadecimalValue(byte) else { return nil }
+            guard let value = hexadecimalValue(byte) else { return nil }
             if digits < 16 { high = high << 4 | UInt64(value) } else { low = low << 4 | UInt64(value) }
             digits += 1
-            position += 1
         }
-        guard digits == 32, position == 36 || position == 32 else { return nil }
-        self.init(high: high, low: low)
+        return Self(high: high, low: low)
     }
 
     private static func hexadecimalValue(_ byte: UInt8) -> UInt8? {
