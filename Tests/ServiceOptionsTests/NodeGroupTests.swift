@@ -34,7 +34,9 @@ import Testing
     }
 
     @Test func whatANodeSaysWinsWhereverItWasWritten() throws {
-        let written = try source(["DEFAULT.compute_driver=libvirt", "node:b.compute_driver=xen", "node:b.compute.driver_call_timeout=2"])
+        let written = try source([
+            "DEFAULT.compute_driver=libvirt", "node:b.compute_driver=xen", "node:b.compute.driver_call_timeout=2",
+        ])
         #expect(try KilonovaOptions(written.narrowed(toNode: "a")).compute.computeDriver == "vmware")
         let b = try KilonovaOptions(written.narrowed(toNode: "b"))
         #expect(b.compute.computeDriver == "xen" && b.driverCalls.ordinary == .seconds(2))
@@ -67,7 +69,15 @@ import Testing
 
     @Test func groupsOfNodesAreNotWarnedAbout() throws {
         let written = try ConfigurationSource(
-            text: "[node:a]\nhost = x\ncompute_drivr = y\n[node:a.compute]\ndriver_call_timeout = 3\n[node:a.nothing]\na = b\n")
+            text: """
+                [node:a]
+                host = x
+                compute_drivr = y
+                [node:a.compute]
+                driver_call_timeout = 3
+                [node:a.nothing]
+                a = b
+                """)
         let warnings = written.warnings(known: KilonovaOptions.schemas).map(\.message)
         #expect(warnings.count == 2)
         #expect(warnings.contains { $0.contains("compute_drivr is ignored") && $0.contains("compute_driver?") })

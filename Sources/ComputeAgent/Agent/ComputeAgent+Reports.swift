@@ -15,12 +15,24 @@ extension ComputeAgent {
     func reportNode() async {
         guard let latest else { return }
         let capabilities = supervisor.capabilities
-        await tell(
-            ReportNode(
-                host: options.host, driver: options.driverName, inventory: options.adjustment.applied(to: latest),
-                capabilityTraits: capabilities.placementTraits, bindings: capabilities.bindings,
-                hostIP: options.hostIP))
+        let message = ReportNode(
+            host: options.host, driver: options.driverName, inventory: options.adjustment.applied(to: latest),
+            capabilityTraits: capabilities.placementTraits.subtracting(Self.traitsUnknown),
+            bindings: capabilities.bindings, hostIP: options.hostIP)
+        do {
+            _ = try await bus.call(message, to: Address(topic: Topic.conductor), deadline: .seconds(10))
+            troubles.set(.description, nil)
+        } catch {
+            logger.warning("report not delivered", metadata: ["report": "\(ReportNode.name)", "error": "\(error)"])
+            // A node that placement does not take gets no server, and nobody would know why.
+            if case .remote(let fault) = error {
+                troubles.set(.description, "the node's description is not taken: \(fault.message)")
+            }
+        }
     }
+
+    /// What DriverKit derives from capabilities and placement has no standard trait for.
+    private static let traitsUnknown: Set<Trait> = [Trait("COMPUTE_IMAGE_CACHE")]
 
     /// Reports every guest of ours. What an operation may have changed while the hypervisor was being asked is asked
     /// again or left to that operation's own report.

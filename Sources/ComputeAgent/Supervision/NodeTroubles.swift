@@ -12,6 +12,8 @@ final class NodeTroubles: Sendable {
         case recovery
         /// The driver's description of its node was refused.
         case inventory
+        /// What the node is was refused by the services.
+        case description
         /// The driver's list of guests was refused.
         case guests
         /// Too many events.

@@ -156,7 +156,7 @@ enum HypervisorView {
 
     private static func writeService(_ subject: HypervisorSubject, _ writer: inout JSONWriter) {
         writer.field("host", subject.node.host)
-        writer.field("disabled_reason", subject.service.disabledReason)
+        writer.field("disabled_reason", subject.service.shownReason)
     }
 
     private static func processor(_ cpu: CPUDescription) -> JSONValue {

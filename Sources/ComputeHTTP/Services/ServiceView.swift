@@ -19,6 +19,12 @@ final class ServiceSubject: Sendable {
     }
 }
 
+extension ServiceRecord {
+    /// Why it is disabled, or else why it says itself that it cannot be used, with the mark that Nova gives to reasons
+    /// that no operator wrote.
+    var shownReason: String? { disabledReason ?? trouble.map { "AUTO: \($0)" } }
+}
+
 /// How services are shown, by member and microversion.
 enum ServiceView {
     private typealias Field = ViewField<ServiceSubject>
@@ -32,7 +38,7 @@ enum ServiceView {
         Field("status", always) { $1.string($0.service.isDisabled ? "disabled" : "enabled") },
         Field("state", always) { $1.string($0.isUp ? "up" : "down") },
         Field("updated_at", always) { $1.preciseTime($0.service.updatedAt) },
-        Field("disabled_reason", always) { $1.string($0.service.disabledReason) },
+        Field("disabled_reason", always) { $1.string($0.service.shownReason) },
         Field("forced_down", .since(v(11))) { $1.bool($0.service.isForcedDown) },
     ])
 }

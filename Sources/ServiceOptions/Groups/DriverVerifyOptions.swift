@@ -77,14 +77,14 @@ package struct DriverVerifyOptions: OptionGroup {
     @Option("slow_metadata", .list,
         help: """
             Server metadata, as key=value, with which a call on the guest takes longer; {call} stands for the call's
-            name, {seconds} for how long. For the fake driver: fake:{call}:delay={seconds}
+            name, {seconds} for how long. The fake driver understands fake:{call}:delay={seconds}.
             """)
     package var slowMetadata: [String] = []
 
     @Option("fail_metadata", .list,
         help: """
-            Server metadata with which the first attempt at a call on the guest fails after it has begun. For the fake
-            driver: fake:{call}:fail=failed, fake:{call}:fail_first=1
+            Server metadata with which the first attempt at a call on the guest fails after it has begun. The fake driver
+            understands fake:{call}:fail=failed, fake:{call}:fail_first=1.
             """)
     package var failMetadata: [String] = []
 

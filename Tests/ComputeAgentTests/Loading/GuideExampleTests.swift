@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func aScaffoldedDriverLoadsAndPassesTheCore() async throws {
-        let subject = try ScaffoldSubject("my_cloud2")
+        let subject = try await onThread { try ScaffoldSubject("my_cloud2") }
         let report = await DriverSuite(subject, SuiteOptions(patterns: ["core.*"])).run()
         #expect(report.isPassed, "\(report.table())")
         #expect(report.results.contains { $0.id == "core.spawn" && $0.outcome == .passed })

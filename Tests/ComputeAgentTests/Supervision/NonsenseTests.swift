@@ -81,6 +81,17 @@ import Testing
         }
     }
 
+    @Test func aNodeThatPlacementDoesNotTakeSaysSo() async throws {
+        let bench = try await AgentBench()
+        bench.notes.with { $0.nodeFault = RemoteFault(kind: "NotFound", message: "No such trait(s): HW_X.") }
+        try await bench.withAgent(adjust: { hurried(&$0); $0.inventoryInterval = .milliseconds(20) }) { _ in
+            bench.driver.inventoryBroadcast.send(Self.good)
+            try await bench.trouble("the node's description is not taken: No such trait(s): HW_X.")
+            bench.notes.with { $0.nodeFault = nil }
+            try await bench.trouble(nil)
+        }
+    }
+
     @Test func capabilitiesWithThousandsOfTraitsAreRefused() async throws {
         let driver = ScriptedDriver(traits: Set((0..<3000).map { Trait("CUSTOM_\($0)") }))
         let bench = try await AgentBench(driver: driver)

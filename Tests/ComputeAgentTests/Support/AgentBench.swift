@@ -18,6 +18,7 @@ final class AgentBench: Sendable {
         /// So many reports are refused before one is acknowledged.
         var refusals = 0
         var preparationFault: RemoteFault?
+        var nodeFault: RemoteFault?
     }
     let scratch: ScratchDirectory
     let bus: MessageBus
@@ -60,6 +61,7 @@ final class AgentBench: Sendable {
                     return Acknowledged()
                 },
                 RPCHandler { (message: ReportNode, _) in
+                    if let fault = notes.with({ $0.nodeFault }) { throw fault }
                     notes.with { $0.nodes.append(message) }
                     return ReportNode.Reply(node: NodeID.random())
                 },

@@ -58,6 +58,13 @@ func run(_ program: String, _ arguments: [String]) throws -> String {
     return text
 }
 
+/// Runs something that blocks on a thread of its own.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
+    }
+}
+
 /// Makes driver folders in a directory of its own.
 struct Workbench {
     let scratch: ScratchDirectory
