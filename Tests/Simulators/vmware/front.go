@@ -24,6 +24,7 @@ import (
 // It answers itself, and only, what the simulator of govmomi 0.24.2 lacks:
 //   - ExtendVirtualDisk_Task, AcquireTicket, AcquireMksTicket, RebootGuest, CancelTask;
 //   - CopyVirtualDisk_Task of sparse disks (converted with qemu-img) and of linked clones;
+//   - RelocateVM_Task between clusters, after which the simulator lists the machine where it was;
 //   - the content of disks sent to an NFC lease, which the simulator throws away;
 //   - refusing datastore files to those who did not log in.
 type front struct {
@@ -184,6 +185,10 @@ func (f *front) answer(c *call) string {
 			`<host>127.0.0.1</host><port>443</port><sslThumbprint>00</sslThumbprint></returnval>`)
 	case "RebootGuest":
 		return faultAnswer("ToolsUnavailable", "no tools run in the guest", "")
+	case "RelocateVM_Task":
+		answer := f.forward(c)
+		settle(types.ManagedObjectReference{Type: c.kind, Value: c.object})
+		return answer
 	case "CancelTask":
 		f.mutex.Lock()
 		defer f.mutex.Unlock()
@@ -219,6 +224,28 @@ func (f *front) answer(c *call) string {
 		}
 	}
 	return ""
+}
+
+// Lists a machine in the pool and on the host that it names, and nowhere else.
+func settle(ref types.ManagedObjectReference) {
+	vm, ok := simulator.Map.Get(ref).(*simulator.VirtualMachine)
+	if !ok {
+		return
+	}
+	for _, object := range simulator.Map.All("ResourcePool") {
+		pool := object.(*simulator.ResourcePool)
+		simulator.Map.RemoveReference(pool, &pool.Vm, ref)
+		if vm.ResourcePool != nil && pool.Self == *vm.ResourcePool {
+			simulator.Map.AppendReference(pool, &pool.Vm, ref)
+		}
+	}
+	for _, object := range simulator.Map.All("HostSystem") {
+		host := object.(*simulator.HostSystem)
+		simulator.Map.RemoveReference(host, &host.Vm, ref)
+		if vm.Runtime.Host != nil && host.Self == *vm.Runtime.Host {
+			simulator.Map.AppendReference(host, &host.Vm, ref)
+		}
+	}
 }
 
 func (f *front) task(c *call, work func() types.BaseMethodFault) string {

@@ -34,15 +34,14 @@ extension VMwareDriver {
             let (datastore, disk) = try await prepareDisk(spec, plan)
             let reference = try await create(spec, plan, call, datastore)
             rollback.onFailure { await self.undo(reference, spec.id) }
-            var machine = try await Machine.read(reference, spec.id, client)
-            try await addDisks(spec, plan, disk, to: machine)
+            // The first disk is the one that a machine boots from.
+            if let volume = spec.bootVolume { try await attach(volume, to: reference, spec.id) }
+            try await addDisks(spec, plan, disk, to: try await Machine.read(reference, spec.id, client))
             try await addConfigDrive(spec, to: reference)
-            for volume in spec.volumes {
-                machine = try await Machine.read(reference, spec.id, client)
-                try await attach(volume, to: machine, spec.id)
+            for volume in spec.volumes where volume.bootIndex != 0 {
+                try await attach(volume, to: reference, spec.id)
             }
-            machine = try await Machine.read(reference, spec.id, client)
-            try await finish(spec, call, machine)
+            try await finish(spec, call, try await Machine.read(reference, spec.id, client))
         }
     }
 
@@ -135,7 +134,8 @@ extension VMwareDriver {
         for (index, interface) in spec.interfaces.enumerated() {
             devices.append(DeviceChange.add(try await networkCard(interface, plan.networkCard, key: -201 - index)))
         }
-        let record = GuestRecord(operation: call.operation, spawnedBy: call.operation, isComplete: false)
+        var record = GuestRecord(operation: call.operation, spawnedBy: call.operation, isComplete: false)
+        for interface in spec.interfaces { record.entries[GuestRecord.portKey(interface.portID)] = interface.macAddress }
         var extra = record.options() + [GuestRecord.option("nvp.vm-uuid", spec.id.description)]
         for (index, interface) in spec.interfaces.enumerated() {
             extra.append(GuestRecord.option("nvp.iface-id.\(index)", interface.portID.description))

@@ -1,6 +1,23 @@
 import ComputeModel
 import DriverAPI
 
+/// Where capability objects find their driver, which holds them.
+final class DriverParts: Sendable {
+    // Set once, in the driver's initializer, before anybody else has either.
+    private let box = Locked<Weak?>(nil)
+    private struct Weak: Sendable {
+        weak let driver: VMwareDriver?
+    }
+
+    func set(_ driver: VMwareDriver) { box.with { $0 = Weak(driver: driver) } }
+
+    /// - Throws: ``DriverError/unreachable(_:)`` once the driver is gone.
+    func driver() throws(DriverError) -> VMwareDriver {
+        guard let driver = box.with({ $0?.driver }) else { throw .unreachable("the VMware driver has been shut down") }
+        return driver
+    }
+}
+
 /// Guests in one cluster of a vCenter.
 ///
 /// What must outlive the process lies in vCenter, with the guest: a mark in the machine's notes and a record in its
@@ -18,6 +35,7 @@ final class VMwareDriver: ComputeDriver {
     let source: InventorySource
     let removed: RemovedGuests
     let locks = KeyedLocks<GuestID>()
+    let vncPorts = VNCPorts()
     private let folderLock: KeyedLocks<String>
 
     /// Connects, finds the cluster and takes the first picture of it. If it throws, nothing of it remains.
@@ -69,8 +87,22 @@ final class VMwareDriver: ComputeDriver {
         images = ImageCache(client, files, tasks, cluster, host: host, folderName: options.cacheFolder)
         removed = RemovedGuests(folder: host.stateDirectory + "/removed")
         folderLock = KeyedLocks()
-        capabilities = Capabilities(
-            bindings: [.unbound], imageFormats: ["vmdk", "iso", "raw"], facts: [.configDrive, .uefi])
+        var capabilities = Capabilities(
+            bindings: [.unbound], imageFormats: ["vmdk", "iso", "raw"], facts: [.configDrive, .uefi, .bootFromVolume])
+        let parts = DriverParts()
+        capabilities.suspending = Suspending(parts)
+        capabilities.snapshots = Snapshots(parts)
+        capabilities.rescue = Rescue(parts)
+        capabilities.volumes = Volumes(parts)
+        capabilities.volumeExtending = Volumes(parts)
+        capabilities.interfaces = Interfaces(parts)
+        capabilities.resizing = Resizing(parts)
+        capabilities.consoles = Consoles(parts, hasVNC: client.content.apiNumbers < (7, 0))
+        capabilities.diagnostics = Diagnostics(parts)
+        capabilities.imageCache = CachedImages(parts)
+        capabilities.hostMaintenance = Maintenance(parts)
+        self.capabilities = capabilities
+        parts.set(self)
     }
 
     func health() -> AsyncStream<DriverHealth> { watch.health.stream() }
@@ -103,12 +135,15 @@ extension VMwareDriver {
     }
 
     /// Runs a changing call on a guest that must be there, when it is the guest's turn.
+    ///
+    /// - Parameter anywhere: whether the guest may be in another cluster of the datacenter.
     func change<Value>(
-        _ guest: GuestID, _ call: DriverCall, _ body: (Machine) async throws(VimFailure) -> Value
+        _ guest: GuestID, _ call: DriverCall, anywhere: Bool = false,
+        _ body: (Machine) async throws(VimFailure) -> Value
     ) async throws(DriverError) -> Value {
         try await serve(guest) { () async throws(VimFailure) in
             try await self.locks.alone(guest) { () async throws(VimFailure) in
-                guard let machine = try await self.admit(call, guest) else { throw .driver(.noSuchGuest(guest)) }
+                guard let machine = try await self.admit(call, guest, anywhere: anywhere) else { throw .driver(.noSuchGuest(guest)) }
                 return try await body(machine)
             }
         }
@@ -134,12 +169,15 @@ extension VMwareDriver {
     /// Refuses late calls and calls for machines of others; else notes the call's number with the guest.
     ///
     /// - Returns: `nil` when there is no such machine.
-    func admit(_ call: DriverCall, _ guest: GuestID) async throws(VimFailure) -> Machine? {
+    func admit(
+        _ call: DriverCall, _ guest: GuestID, anywhere: Bool = false
+    ) async throws(VimFailure) -> Machine? {
         func stale(_ last: Int64) -> VimFailure {
             .driver(.stale("operation \(call.operation) on guest \(guest) comes after operation \(last)"))
         }
         if let last = removed.operation(guest), last > call.operation { throw stale(last) }
-        guard let machine = try await find(guest) else { return nil }
+        let found = anywhere ? try await Machine.find(guest, client, cluster) : try await find(guest)
+        guard let machine = found else { return nil }
         guard machine.isOurs else {
             throw .driver(
                 .refused("the machine \(machine.name) with the identifier \(guest) was not made by this driver; it is "

@@ -102,9 +102,22 @@ extension GuestRecord {
     static func volumeKey(_ volume: VolumeID) -> String { volumePrefix + volume.description }
 
     mutating func hold(_ volume: VolumeID, _ held: HeldVolume) {
+        set(Self.volumeKey(volume), held)
+    }
+}
+
+extension GuestRecord {
+    /// Under this key stands the hardware address of a port's card.
+    static func portKey(_ port: PortID) -> String { "port.\(port)" }
+
+    /// Reads an entry that holds a value as JSON.
+    func value<Value: Decodable>(_ key: String, as type: Value.Type) -> Value? {
+        entries[key].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
+    }
+
+    mutating func set(_ key: String, _ value: some Encodable) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(held) else { return }
-        entries[Self.volumeKey(volume)] = String(decoding: data, as: UTF8.self)
+        if let data = try? encoder.encode(value) { entries[key] = String(decoding: data, as: UTF8.self) }
     }
 }

@@ -21,7 +21,15 @@ struct MachinePlan: Hashable, Sendable {
 
     /// - Throws: ``DriverError/refused(_:)`` that names the wish.
     init(_ spec: GuestSpec, usesLinkedClones: Bool) throws(VimFailure) {
-        let properties = spec.image?.properties ?? [:]
+        if spec.topology != nil || !spec.pciDevices.isEmpty {
+            throw .driver(.notSupported("placing processors and memory, or passing devices through, on vSphere"))
+        }
+        try self.init(spec.image, spec.flavor.extraSpecs, usesLinkedClones: usesLinkedClones)
+    }
+
+    /// For an image that no guest needs yet: without extra specifications.
+    init(_ image: ImageSpec?, _ extraSpecs: [String: String], usesLinkedClones: Bool) throws(VimFailure) {
+        let properties = image?.properties ?? [:]
         let adapterName = properties["vmware_adaptertype"] ?? properties["hw_scsi_model"] ?? "lsiLogic"
         let names = ["lsisas1068": "lsiLogicsas", "vmpvscsi": "paraVirtual", "lsilogic": "lsiLogic"]
         guard let adapter = DiskAdapter(rawValue: names[adapterName] ?? adapterName) else {
@@ -49,10 +57,7 @@ struct MachinePlan: Hashable, Sendable {
             throw Self.unknown("hw_firmware_type", firmware, ["bios", "uefi"])
         }
         self.firmware = firmware == "uefi" ? "efi" : "bios"
-        allocation = try Self.allocation(spec.flavor.extraSpecs)
-        if spec.topology != nil || !spec.pciDevices.isEmpty {
-            throw .driver(.notSupported("placing processors and memory, or passing devices through, on vSphere"))
-        }
+        allocation = try Self.allocation(extraSpecs)
     }
 
     /// Quotas of the flavor that vSphere knows, as allocations.

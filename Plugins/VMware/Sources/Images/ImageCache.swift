@@ -37,7 +37,7 @@ struct ImageCache: Sendable {
     let host: any DriverHost
     /// Folder of cached images on each datastore.
     let folderName: String
-    private let locks = KeyedLocks<String>()
+    let locks = KeyedLocks<String>()
 
     init(
         _ client: VCenterClient, _ files: DatastoreFiles, _ tasks: TaskRunner, _ cluster: Cluster,
@@ -48,11 +48,15 @@ struct ImageCache: Sendable {
     }
 
     private var staging: String { host.stateDirectory + "/staging" }
-    private func base(_ datastore: String) -> DatastorePath { DatastorePath(datastore, folderName) }
+    func base(_ datastore: String) -> DatastorePath { DatastorePath(datastore, folderName) }
     private func workFolder(_ datastore: String) -> DatastorePath {
         DatastorePath(datastore, "\(folderName).tmp/\(cluster.reference.value)")
     }
-    private func folder(_ image: ImageID, _ datastore: String) -> DatastorePath {
+    /// A folder for work in progress, with a name that nobody else has.
+    func workPlace(_ datastore: String) -> DatastorePath {
+        workFolder(datastore).appending(UUIDValue.random().description)
+    }
+    func folder(_ image: ImageID, _ datastore: String) -> DatastorePath {
         base(datastore).appending(image.description)
     }
 
@@ -155,7 +159,7 @@ extension ImageCache {
             (try ImageInspection.inspect(local, declared: image), try LocalFile(reading: local).length)
         }
         if let guest { host.report(DriverProgress(guest: guest, phase: "storing image")) }
-        let work = workFolder(datastore).appending(UUIDValue.random().description)
+        let work = workPlace(datastore)
         var isCDROM = false
         if case .iso = content { isCDROM = true }
         let facts = StoredImage.Facts(
