@@ -68,7 +68,7 @@ struct CapabilityTests {
         let world = try VCenterWorld()
         let (driver, host, spec) = try await guest(world)
         let rescue = try #require(driver.capabilities.rescue)
-        let before = try await world.files().filter { !$0.key.contains("_base/") }
+        let before = try await world.contents()
         let disks = try #require(try await driver.find(spec.id)).disks.compactMap(\.file)
         let image = host.offer(image: try TestImage.raw(world.directory), format: "raw")
         let wish = RescueSpec(image: image, configDrive: ["openstack/latest/meta_data.json": Array("{}".utf8)])
@@ -84,7 +84,7 @@ struct CapabilityTests {
         try await rescue.unrescue(spec.id, call(4))
         let back = try #require(try await driver.find(spec.id))
         #expect(back.power == .running && back.disks.compactMap(\.file) == disks)
-        #expect(try await world.files().filter { !$0.key.contains("_base/") } == before)
+        #expect(try await world.contents() == before)
         await driver.shutDown()
     }
 
@@ -211,6 +211,45 @@ struct CapabilityTests {
         _ = try await leaving.takeBack(spec, package, call(5))
         #expect(try await source.powerState(of: spec.id) == .running)
         #expect(try await target.guests().isEmpty)
+        await source.shutDown()
+        await target.shutDown()
+    }
+
+    @Test func aRunningGuestMovesToAnotherClusterOrStays() async throws {
+        let world = try VCenterWorld(clusters: 2)
+        let (source, _, spec) = try await guest(world)
+        let target = try await world.driver(["cluster_name": "DC0_C1"], host: world.host("other"))
+        let (leaving, coming) = (
+            try #require(source.capabilities.liveMigration), try #require(target.capabilities.liveMigration)
+        )
+        let move = LiveMove(source: "test-node", destination: "other")
+        func prepared(_ operation: Int64) async throws -> MovePackage {
+            let offer = try await coming.offer(for: spec, move)
+            let checked = try await leaving.check(spec.id, move, offer)
+            return try await coming.prepareArrival(of: spec, move, checked, call(operation))
+        }
+        let first = try await prepared(2)
+        // vCenter refuses: the guest stays and runs.
+        try await world.control("fault?method=RelocateVM_Task&type=NoCompatibleHost")
+        #expect(try await leaving.migrate(spec.id, move, first, call(3)) == .stayed)
+        try await coming.abandonArrival(of: spec.id, first, call(4))
+        // Somebody ends it.
+        try await world.control("slow?method=RelocateVM_Task&milliseconds=60000")
+        let second = try await prepared(5)
+        async let end = leaving.migrate(spec.id, move, second, call(6))
+        #expect(await eventually { await driverError { try await leaving.abort(spec.id) } == nil })
+        #expect(try await end == .stayed)
+        #expect(await driverError { try await leaving.abort(spec.id) }?.remedy == .giveUp)
+        #expect(try await source.powerState(of: spec.id) == .running)
+
+        let package = try await prepared(7)
+        #expect(try await leaving.migrate(spec.id, move, package, call(8)) == .moved)
+        #expect(try await leaving.migrate(spec.id, move, package, call(8)) == .moved)
+        let handle = try await coming.finishArrival(of: spec, package, call(9))
+        try await leaving.finishDeparture(of: spec.id, package, call(10))
+        #expect(try await target.recover([spec.id: handle]) == [spec.id: handle])
+        #expect(try await target.powerState(of: spec.id) == .running)
+        #expect(try await source.guests().isEmpty)
         await source.shutDown()
         await target.shutDown()
     }

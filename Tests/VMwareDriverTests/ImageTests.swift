@@ -44,7 +44,8 @@ import Testing
 
     @Test func goodImagesAreKnown() throws {
         #expect(try inspect(hosted(descriptor())) == .sparse(bytes: 4096))
-        #expect(try inspect(hosted(descriptor(type: "streamOptimized"), flags: 0x30001)) == .streamOptimized(bytes: 4096))
+        #expect(
+            try inspect(hosted(descriptor(type: "streamOptimized"), flags: 0x30001)) == .streamOptimized(bytes: 4096))
         #expect(try inspect([UInt8](repeating: 0, count: 1024), "raw") == .flat(bytes: 1024))
         let iso = ISOImage.bytes([:], label: "x", date: .now())
         #expect(try inspect(iso, "iso") == .iso(bytes: UInt64(iso.count)))
@@ -52,7 +53,8 @@ import Testing
 
     @Test func hostileImagesAreRefused() throws {
         let bad: [(String, [UInt8], String)] = [
-            ("empty", [], "vmdk"), ("odd length", [1, 2, 3], "raw"), ("no ISO", [UInt8](repeating: 0, count: 40000), "iso"),
+            ("empty", [], "vmdk"), ("odd length", [1, 2, 3], "raw"),
+            ("no ISO", [UInt8](repeating: 0, count: 40000), "iso"),
             ("short header", Array("KDMV".utf8), "vmdk"), ("qcow2", [0x51, 0x46, 0x49, 0xFB] + hosted(""), "vmdk"),
             ("vhdx", Array("vhdxfile".utf8) + hosted(""), "raw"),
             ("bare descriptor", Array(descriptor().utf8), "vmdk"),
@@ -65,7 +67,8 @@ import Testing
             ("path", hosted(descriptor(extent: "RW 8 SPARSE \"../x.vmdk\"")), "vmdk"),
             ("type", hosted(descriptor(type: "vmfs")), "vmdk"),
             ("type and header", hosted(descriptor(type: "streamOptimized")), "vmdk"),
-            ("absurd", hosted(descriptor(), capacity: .max), "vmdk"), ("huge", hosted(descriptor(), capacity: 1 << 40), "vmdk"),
+            ("absurd", hosted(descriptor(), capacity: .max), "vmdk"),
+            ("huge", hosted(descriptor(), capacity: 1 << 40), "vmdk"),
             ("nothing", hosted(descriptor(), capacity: 0), "vmdk"),
         ]
         for (name, bytes, format) in bad {

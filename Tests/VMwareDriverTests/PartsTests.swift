@@ -13,7 +13,8 @@ import Testing
         host: "vc", port: 443, user: "", password: "", trust: .system, retriesMax: 0)
 
     private func fault(_ type: String, _ inner: String = "") -> VimFailure? {
-        let text = "<Envelope><Body><Fault><faultstring>its words</faultstring><detail><\(type)Fault xsi:type='\(type)'>"
+        let text =
+            "<Envelope><Body><Fault><faultstring>its words</faultstring><detail><\(type)Fault xsi:type='\(type)'>"
             + "\(inner)</\(type)Fault></detail></Fault></Body></Envelope>"
         do throws(VimFailure) {
             _ = try VCenterClient.decode(Array(text.utf8), "Do_Task of VirtualMachine vm-1", endpoint)
@@ -25,7 +26,8 @@ import Testing
 
     @Test(arguments: [
         ("NotAuthenticated", DriverError.Remedy.retry), ("InvalidLogin", .giveUp), ("NoPermission", .reschedule),
-        ("InvalidPowerState", .reschedule), ("NoDiskSpace", .reschedule), ("InsufficientMemoryResourcesFault", .reschedule),
+        ("InvalidPowerState", .reschedule), ("NoDiskSpace", .reschedule),
+        ("InsufficientMemoryResourcesFault", .reschedule),
         ("RequestCanceled", .giveUp), ("MethodNotFound", .giveUp), ("TaskInProgress", .retry), ("Unheard", .reschedule),
     ])
     func faultsBecomeErrorsByWhatToDo(type: String, remedy: DriverError.Remedy) throws {
@@ -38,8 +40,9 @@ import Testing
     }
 
     @Test func faultsCarryWhatCallersNeed() {
-        #expect(fault("DuplicateName", "<name>x</name><object type='Folder'>group-v3</object>")?.kind
-            == .duplicateName(ManagedReference("Folder", "group-v3")))
+        #expect(
+            fault("DuplicateName", "<name>x</name><object type='Folder'>group-v3</object>")?.kind
+                == .duplicateName(ManagedReference("Folder", "group-v3")))
         #expect(fault("FileNotFound", "<file>[ds] x</file>")?.kind == .fileNotFound)
         #expect(fault("ManagedObjectNotFound", "<obj type='Task'>task-1</obj>")?.kind == .managedObjectNotFound)
         let localized = "<error><fault xsi:type='InvalidPowerState'/><localizedMessage>words</localizedMessage></error>"
@@ -48,7 +51,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "<html>not found</html>", "{}", "<Envelope/>", "<Envelope><Body/></Envelope>", "<a:Envelope><Body></a:Envelope>",
+        "<html>not found</html>", "{}", "<Envelope/>", "<Envelope><Body/></Envelope>",
+        "<a:Envelope><Body></a:Envelope>",
     ])
     func whatIsNoSOAPIsATypedError(text: String) {
         let error = {
@@ -110,7 +114,9 @@ import Testing
         let plan = try MachinePlan(image, ["quota:cpu_limit": "500", "other": "x"], usesLinkedClones: true)
         #expect(plan.adapter == .paraVirtual && plan.networkCard == "VirtualE1000" && !plan.isLinked && !plan.isThin)
         #expect(plan.firmware == "efi" && plan.allocation.map(\.name) == ["cpuAllocation"])
-        for (key, value) in [("hw:cpu_policy", "dedicated"), ("quota:disk_read_iops_sec", "1"), ("quota:cpu_limit", "x")] {
+        for (key, value) in [
+            ("hw:cpu_policy", "dedicated"), ("quota:disk_read_iops_sec", "1"), ("quota:cpu_limit", "x"),
+        ] {
             let error = #expect(throws: VimFailure.self) { try MachinePlan(nil, [key: value], usesLinkedClones: true) }
             #expect(error?.driverError.message.contains(key) == true)
         }

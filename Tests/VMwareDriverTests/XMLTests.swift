@@ -13,7 +13,10 @@ import Testing
     @Test func whatIsWrittenIsReadAgain() throws {
         let written = XMLElement(
             "a", ["xsi:type": "T\"<>&'"],
-            [XMLElement("b", text: "1 < 2 & 3 > 2 \r\n\t 'x' \u{1F600}"), XMLElement("c"), XMLElement("c", text: "]]>")])
+            [
+                XMLElement("b", text: "1 < 2 & 3 > 2 \r\n\t 'x' \u{1F600}"), XMLElement("c"),
+                XMLElement("c", text: "]]>"),
+            ])
         #expect(try parse(written.serialized) == written)
     }
 
@@ -32,7 +35,8 @@ import Testing
 
     @Test(arguments: [
         "", "   ", "no markup", "<a>", "<a></b>", "<a/><b/>", "<a/>text", "<a b></a>", "<a b=c/>", "<a b='1' b='2'/>",
-        "<a b='1'c='2'/>", "<a b='1", "<a", "<", "</a>", "<a><![CDATA[x</a>", "<!-- ", "<a>&unknown;</a>", "<a>&#0;</a>",
+        "<a b='1'c='2'/>", "<a b='1", "<a", "<", "</a>", "<a><![CDATA[x</a>", "<!-- ", "<a>&unknown;</a>",
+        "<a>&#0;</a>",
         "<a>&#xD800;</a>", "<a>&#99999999999;</a>", "<a>&</a>", "<a>\u{1}</a", "<?xml",
         "<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
         "<!DOCTYPE l [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'><!ENTITY c '&b;&b;&b;&b;'>]><l>&c;</l>",
@@ -51,7 +55,9 @@ import Testing
     }
 
     @Test func invalidUTF8IsRefused() {
-        #expect(throws: XMLFailure.self) { try XMLElement(parsing: Array("<a>".utf8) + [0xFF, 0xC0] + Array("</a>".utf8)) }
+        #expect(throws: XMLFailure.self) {
+            try XMLElement(parsing: Array("<a>".utf8) + [0xFF, 0xC0] + Array("</a>".utf8))
+        }
     }
 
     @Test func limitsHold() throws {

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-output=${1:?usage: build-vcsim.sh OUTPUT}
+output=$(realpath -m "${1:?usage: build-vcsim.sh OUTPUT}")
 if [[ -x $output ]] && [[ -z $(find "$here" -name '*.go' -newer "$output") ]]; then exit 0; fi
 command -v go >/dev/null || { echo "go is not installed (apt install golang-go)" >&2; exit 3; }
 [[ -d /usr/share/gocode/src/github.com/vmware/govmomi ]] || {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/ioutil"
 	"net/http"
@@ -39,6 +40,7 @@ type front struct {
 	calls   []string
 	raw     [][]byte
 	isDown  bool
+	running map[*http.Request]context.CancelFunc
 }
 
 // One SOAP call.
@@ -64,7 +66,10 @@ func newFront(backend *url.URL) *front {
 		faults:  map[string]*plannedFault{},
 		slow:    map[string]time.Duration{},
 		cancels: map[string]chan struct{}{},
+		running: map[*http.Request]context.CancelFunc{},
 	}
+	// A call that is cut short ends without an answer.
+	f.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	f.proxy.ModifyResponse = func(r *http.Response) error {
 		for _, cookie := range r.Cookies() {
 			if cookie.Name == cookieName && cookie.Value != "" {
@@ -83,9 +88,18 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.control(w, r)
 		return
 	}
+	cut, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	r = r.WithContext(cut)
 	f.mutex.Lock()
 	isDown := f.isDown
+	f.running[r] = cancel
 	f.mutex.Unlock()
+	defer func() {
+		f.mutex.Lock()
+		delete(f.running, r)
+		f.mutex.Unlock()
+	}()
 	if isDown {
 		panic(http.ErrAbortHandler)
 	}

@@ -61,7 +61,8 @@ struct CachedImages: CachingImages {
     }
 
     /// The images on one datastore.
-    private func images(on datastore: DatastoreFacts, _ driver: VMwareDriver) async throws(VimFailure) -> [CachedImage] {
+    private func images(on datastore: DatastoreFacts, _ driver: VMwareDriver) async throws(VimFailure) -> [CachedImage]
+    {
         let base = driver.images.base(datastore.name)
         guard let folders = try await driver.files.list(base, on: datastore.reference) else { return [] }
         let leaning = try await self.leaning(on: datastore, driver)

@@ -14,7 +14,9 @@ struct Consoles: OfferingConsoles {
     func console(_ kind: ConsoleKind, of guest: GuestID) async throws(DriverError) -> ConsoleAddress {
         let driver = try parts.driver()
         return try await driver.read(guest) { (machine) async throws(VimFailure) in
-            guard kinds.contains(kind) else { throw .driver(.notSupported("\(kind.rawValue) consoles on this vCenter")) }
+            guard kinds.contains(kind) else {
+                throw .driver(.notSupported("\(kind.rawValue) consoles on this vCenter"))
+            }
             guard machine.power == .running else {
                 throw .driver(.refused("guest \(guest) does not run; it has no console"))
             }

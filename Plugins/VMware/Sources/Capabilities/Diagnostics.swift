@@ -46,7 +46,8 @@ struct Maintenance: MaintainingHost {
             }
             if isWanted, !running.isEmpty {
                 throw .driver(
-                    .refused("\(running.count) machines run in cluster \(driver.cluster.name); move or stop them first"))
+                    .refused("\(running.count) machines run in cluster \(driver.cluster.name); move or stop them first")
+                )
             }
             for properties in found where properties.reference.type == "HostSystem" {
                 guard HostFacts(properties).isInMaintenance != isWanted else { continue }

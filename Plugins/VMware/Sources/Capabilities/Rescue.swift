@@ -21,7 +21,8 @@ struct Rescue: RescuingGuests {
     func rescue(_ guest: GuestID, with spec: RescueSpec, _ call: DriverCall) async throws(DriverError) {
         let driver = try parts.driver()
         if let stable = spec.stableDevice, stable != StableRescueDevice(device: "disk", bus: "scsi") {
-            throw .notSupported("rescue from a \(stable.device) on the bus '\(stable.bus)' on vSphere; only disk on scsi")
+            throw .notSupported(
+                "rescue from a \(stable.device) on the bus '\(stable.bus)' on vSphere; only disk on scsi")
         }
         try await driver.change(guest, call) { (machine) async throws(VimFailure) in
             if let state = machine.record.value(Self.key, as: State.self) {
@@ -52,7 +53,8 @@ struct Rescue: RescuingGuests {
         _ guest: GuestID, _ driver: VMwareDriver
     ) async throws(VimFailure) {
         let place = try VMwareDriver.place(for: machine, guest)
-        let old = spec.configDrive == nil ? nil : machine.devices.first { $0.isCDROM && $0.file?.name == "configdrive.iso" }
+        let old =
+            spec.configDrive == nil ? nil : machine.devices.first { $0.isCDROM && $0.file?.name == "configdrive.iso" }
         var record = machine.record
         record.set(
             Self.key, State(operation: call.operation, disk: file.description, drive: old?.file?.description))
@@ -124,6 +126,9 @@ struct Rescue: RescuingGuests {
     private static func bootOrder(_ disk: Int) -> XMLElement {
         XMLElement(
             "bootOptions",
-            [XMLElement("bootOrder", type: "VirtualMachineBootOptionsBootableDiskDevice", [XMLElement("deviceKey", disk)])])
+            [
+                XMLElement(
+                    "bootOrder", type: "VirtualMachineBootOptionsBootableDiskDevice", [XMLElement("deviceKey", disk)])
+            ])
     }
 }

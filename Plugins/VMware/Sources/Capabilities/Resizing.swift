@@ -36,15 +36,13 @@ struct Resizing: ResizingGuests {
         let driver = try parts.driver()
         return try await driver.change(guest, call) { (machine) async throws(VimFailure) in
             let content = Content(vCenter: driver.client.content.instanceUUID, machine: machine.reference.value)
-            guard let data = try? JSONEncoder().encode(content) else {
-                throw .driver(.failed("the package of guest \(guest) cannot be written"))
-            }
-            let package = MovePackage(version: 1, data: Array(data))
+            let package = try MovePackage(content)
             if machine.record.value(Self.key, as: State.self)?.departed == call.operation { return package }
             if let root = machine.rootDisk?.kib, move.flavor.rootGiB > 0, root > move.flavor.rootGiB << 20 {
                 throw .driver(
-                    .refused("the root disk of guest \(guest) has \(root >> 20) GiB and cannot shrink to "
-                        + "\(move.flavor.rootGiB)"))
+                    .refused(
+                        "the root disk of guest \(guest) has \(root >> 20) GiB and cannot shrink to "
+                            + "\(move.flavor.rootGiB)"))
             }
             if try await !driver.goesDownByItself(machine, within: move.grace) { try await driver.turnOff(machine) }
             var record = machine.record
@@ -82,8 +80,7 @@ struct Resizing: ResizingGuests {
     }
 
     private func check(_ package: MovePackage, _ driver: VMwareDriver) throws(VimFailure) {
-        guard package.version == 1, let content = try? JSONDecoder().decode(Content.self, from: Data(package.data))
-        else { throw .driver(.refused("the guest comes from a driver that speaks another form of package")) }
+        let content = try package.content(as: Content.self)
         guard content.vCenter == driver.client.content.instanceUUID else {
             throw .driver(.refused("the guest is in another vCenter; it cannot be moved from one to the other"))
         }
@@ -179,12 +176,13 @@ struct Resizing: ResizingGuests {
                 now = try await Machine.read(machine.reference, guest, driver.client)
             }
             let place = try VMwareDriver.place(for: now, guest)
-            additions = place.changes + [
-                DeviceChange.add(
-                    DeviceChange.disk(
-                        key: -501, controller: place.controller, unit: place.unit, file: old.description,
-                        kib: state.oldKiB))
-            ]
+            additions =
+                place.changes + [
+                    DeviceChange.add(
+                        DeviceChange.disk(
+                            key: -501, controller: place.controller, unit: place.unit, file: old.description,
+                            kib: state.oldKiB))
+                ]
         }
         state.oldRoot = nil
         state.oldKiB = nil
@@ -214,6 +212,25 @@ struct Resizing: ResizingGuests {
         var record = machine.record
         record.entries[Self.key] = nil
         try await driver.reconfigure(machine, record.options(removing: [Self.key]))
+    }
+}
+
+extension MovePackage {
+    /// A package of the present form.
+    init(_ content: some Encodable) throws(VimFailure) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        guard let data = try? encoder.encode(content) else {
+            throw .driver(.failed("a guest's package cannot be written"))
+        }
+        self.init(version: 1, data: Array(data))
+    }
+
+    func content<Content: Decodable>(as type: Content.Type) throws(VimFailure) -> Content {
+        guard version == 1, let content = try? JSONDecoder().decode(type, from: Data(data)) else {
+            throw .driver(.refused("the guest comes from a driver that speaks another form of package"))
+        }
+        return content
     }
 }
 

@@ -58,7 +58,8 @@ extension VMwareDriver {
         _ volume: VolumeSpec, to reference: ManagedReference, _ guest: GuestID
     ) async throws(VimFailure) {
         guard case .vmdk(let shadowName, _) = volume.connection else {
-            throw .driver(.notSupported("volumes connected by \(volume.connection.kind.rawValue) on vSphere; only vmdk"))
+            throw .driver(
+                .notSupported("volumes connected by \(volume.connection.kind.rawValue) on vSphere; only vmdk"))
         }
         try Self.check(volume)
         let machine = try await Machine.read(reference, guest, client)
@@ -67,7 +68,7 @@ extension VMwareDriver {
         let found: ObjectProperties
         do throws(VimFailure) {
             found = try await client.properties(["config.hardware.device"], of: shadow)
-        } catch where error.kind == .managedObjectNotFound {
+        } catch  where error.kind == .managedObjectNotFound {
             throw .driver(.refused("vCenter has no machine \(shadowName) that would keep volume \(volume.id)"))
         }
         let disks = (found["config.hardware.device"]?.children ?? []).map { Device($0) }.filter(\.isDisk)

@@ -43,9 +43,11 @@ struct DatastoreFiles: Sendable {
         do throws(VimFailure) {
             _ = try await client.call(
                 "MakeDirectory", client.content.fileManager,
-                [XMLElement("name", path.description), datacenter.element("datacenter"),
-                    XMLElement("createParentDirectories", true)])
-        } catch where error.kind == .fileAlreadyExists {
+                [
+                    XMLElement("name", path.description), datacenter.element("datacenter"),
+                    XMLElement("createParentDirectories", true),
+                ])
+        } catch  where error.kind == .fileAlreadyExists {
             return
         }
     }
@@ -56,7 +58,7 @@ struct DatastoreFiles: Sendable {
             try await tasks.run(
                 "DeleteDatastoreFile_Task", client.content.fileManager,
                 [XMLElement("name", path.description), datacenter.element("datacenter")])
-        } catch where error.kind == .fileNotFound {
+        } catch  where error.kind == .fileNotFound {
             return
         }
     }
@@ -95,7 +97,7 @@ struct DatastoreFiles: Sendable {
             return (result?.all("file") ?? []).map { file in
                 (file.string("path") ?? "", UInt64(file.string("fileSize") ?? "") ?? 0)
             }
-        } catch where error.kind == .fileNotFound {
+        } catch  where error.kind == .fileNotFound {
             return nil
         }
     }
@@ -148,7 +150,7 @@ struct DatastoreFiles: Sendable {
             try await tasks.run(
                 "DeleteVirtualDisk_Task", client.content.virtualDiskManager,
                 [XMLElement("name", path.description), datacenter.element("datacenter")])
-        } catch where error.kind == .fileNotFound {
+        } catch  where error.kind == .fileNotFound {
             return
         }
     }

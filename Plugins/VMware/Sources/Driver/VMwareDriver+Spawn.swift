@@ -27,8 +27,9 @@ extension VMwareDriver {
         let plan = try MachinePlan(spec, usesLinkedClones: options.usesLinkedClones)
         for interface in spec.interfaces where interface.binding.kind != .unbound {
             throw .driver(
-                .refused("port \(interface.portID) is bound as \(interface.binding.kind.rawValue); vSphere connects "
-                    + "guests to its own networks only"))
+                .refused(
+                    "port \(interface.portID) is bound as \(interface.binding.kind.rawValue); vSphere connects "
+                        + "guests to its own networks only"))
         }
         try await withRollback { (rollback: inout Rollback) async throws(VimFailure) in
             let (datastore, disk) = try await prepareDisk(spec, plan)
@@ -102,8 +103,9 @@ extension VMwareDriver {
         if stored.facts.isCDROM {
             guard gib > 0 else {
                 throw .driver(
-                    .refused("image \(image.id) is a CD-ROM and the flavor \(spec.flavor.name) gives no disk to "
-                        + "install to"))
+                    .refused(
+                        "image \(image.id) is a CD-ROM and the flavor \(spec.flavor.name) gives no disk to "
+                            + "install to"))
             }
             return (datastore, .installed(stored.file, kib: gib << 20))
         }
@@ -135,7 +137,9 @@ extension VMwareDriver {
             devices.append(DeviceChange.add(try await networkCard(interface, plan.networkCard, key: -201 - index)))
         }
         var record = GuestRecord(operation: call.operation, spawnedBy: call.operation, isComplete: false)
-        for interface in spec.interfaces { record.entries[GuestRecord.portKey(interface.portID)] = interface.macAddress }
+        for interface in spec.interfaces {
+            record.entries[GuestRecord.portKey(interface.portID)] = interface.macAddress
+        }
         var extra = record.options() + [GuestRecord.option("nvp.vm-uuid", spec.id.description)]
         for (index, interface) in spec.interfaces.enumerated() {
             extra.append(GuestRecord.option("nvp.iface-id.\(index)", interface.portID.description))
@@ -169,8 +173,9 @@ extension VMwareDriver {
         guard let network = try await ClusterNetwork.find(names, in: cluster, client) else {
             let missing = options.integrationBridge.map { "nor '\($0)', which [vmware] integration_bridge names" }
             throw .driver(
-                .refused("cluster \(cluster.name) has neither a network '\(interface.networkID)' "
-                    + (missing ?? "nor a value in [vmware] integration_bridge")))
+                .refused(
+                    "cluster \(cluster.name) has neither a network '\(interface.networkID)' "
+                        + (missing ?? "nor a value in [vmware] integration_bridge")))
         }
         return DeviceChange.networkCard(key: key, type: type, mac: interface.macAddress, backing: network.backing)
     }

@@ -97,6 +97,7 @@ final class VMwareDriver: ComputeDriver {
         capabilities.volumeExtending = Volumes(parts)
         capabilities.interfaces = Interfaces(parts)
         capabilities.resizing = Resizing(parts)
+        capabilities.liveMigration = LiveMoves(parts)
         capabilities.consoles = Consoles(parts, hasVNC: client.content.apiNumbers < (7, 0))
         capabilities.diagnostics = Diagnostics(parts)
         capabilities.imageCache = CachedImages(parts)
@@ -143,7 +144,9 @@ extension VMwareDriver {
     ) async throws(DriverError) -> Value {
         try await serve(guest) { () async throws(VimFailure) in
             try await self.locks.alone(guest) { () async throws(VimFailure) in
-                guard let machine = try await self.admit(call, guest, anywhere: anywhere) else { throw .driver(.noSuchGuest(guest)) }
+                guard let machine = try await self.admit(call, guest, anywhere: anywhere) else {
+                    throw .driver(.noSuchGuest(guest))
+                }
                 return try await body(machine)
             }
         }
@@ -180,8 +183,9 @@ extension VMwareDriver {
         guard let machine = found else { return nil }
         guard machine.isOurs else {
             throw .driver(
-                .refused("the machine \(machine.name) with the identifier \(guest) was not made by this driver; it is "
-                    + "not touched"))
+                .refused(
+                    "the machine \(machine.name) with the identifier \(guest) was not made by this driver; it is "
+                        + "not touched"))
         }
         var record = machine.record
         if record.operation > call.operation { throw stale(record.operation) }

@@ -59,7 +59,7 @@ struct Machine: Sendable {
         guard let reference = answer["returnval"]?.reference else { return nil }
         do throws(VimFailure) {
             return try await read(reference, guest, client)
-        } catch where error.kind == .managedObjectNotFound {
+        } catch  where error.kind == .managedObjectNotFound {
             return nil
         }
     }

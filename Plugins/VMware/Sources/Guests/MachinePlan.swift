@@ -99,7 +99,8 @@ struct MachinePlan: Hashable, Sendable {
 
     private static func unknown(_ property: String, _ value: String, _ known: [String]) -> VimFailure {
         .driver(
-            .refused("the image's \(property)=\(value) is not known to vSphere; known: \(known.joined(separator: ", "))"))
+            .refused(
+                "the image's \(property)=\(value) is not known to vSphere; known: \(known.joined(separator: ", "))"))
     }
 
     private static func unreadable(_ key: String, _ value: String) -> VimFailure {

@@ -123,7 +123,7 @@ struct ImageCache: Sendable {
                 try await files.extendDisk(partial, toKiB: gib << 20)
                 do throws(VimFailure) {
                     try await files.moveDisk(partial, to: target)
-                } catch where error.kind == .fileAlreadyExists {
+                } catch  where error.kind == .fileAlreadyExists {
                     try await files.removeDisk(partial)  // another node was faster
                 }
             }
@@ -177,7 +177,7 @@ extension ImageCache {
             try await files.makeFolder(base(datastore))
             do throws(VimFailure) {
                 try await files.move(work, to: target)
-            } catch where error.kind == .fileAlreadyExists {
+            } catch  where error.kind == .fileAlreadyExists {
                 try await files.remove(work)  // another node was faster
             }
         }

@@ -85,7 +85,8 @@ enum ImageInspection {
                 extents += 1
                 let words = line.split(separator: " ")
                 guard words.count >= 4, words[2] == "SPARSE" else {
-                    throw refusal(image, "its VMDK descriptor has an extent that is not in the file: \(line.prefix(80))")
+                    throw refusal(
+                        image, "its VMDK descriptor has an extent that is not in the file: \(line.prefix(80))")
                 }
                 guard !words[3].contains("/"), !words[3].contains("\\") else {
                     throw refusal(image, "its VMDK descriptor names a file in another folder")

@@ -89,7 +89,9 @@ enum SparseVMDK {
         """
     }
 
-    private static func name(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? "disk.vmdk" }
+    private static func name(_ path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? "disk.vmdk"
+    }
 
     private static func roundUp(_ number: UInt64, _ unit: UInt64) -> UInt64 { (number + unit - 1) / unit * unit }
 

@@ -45,15 +45,18 @@ struct TaskRunner: Sendable {
     /// Calls a method that answers with a task and waits until that has ended. When the caller is cancelled, so is
     /// the task.
     ///
+    /// - Parameter onBegin: told which task it is.
     /// - Returns: the task's result.
     @discardableResult
     func run(
-        _ method: String, _ this: ManagedReference, _ arguments: [XMLElement] = [], _ purpose: Purpose? = nil
+        _ method: String, _ this: ManagedReference, _ arguments: [XMLElement] = [], _ purpose: Purpose? = nil,
+        onBegin: (ManagedReference) -> Void = { _ in }
     ) async throws(VimFailure) -> XMLElement? {
         let answer = try await client.call(method, this, arguments)
         guard let task = answer["returnval"]?.reference else {
             throw .driver(.failed("vCenter \(client.endpoint.authority) answers \(method) without a task"))
         }
+        onBegin(task)
         do throws(VimFailure) {
             return try await finish(task, "\(method) of \(this)", purpose)
         } catch {

@@ -44,7 +44,7 @@ final class VCenterClient: Sendable {
     /// - Parameter isRead: whether the call changes nothing, so that it may be repeated.
     func call(
         _ method: String, _ this: ManagedReference, _ arguments: [XMLElement] = [], isRead: Bool = false,
-        timeout: Duration = .seconds(120)
+        timeout: Duration = .seconds(30)
     ) async throws(VimFailure) -> XMLElement {
         var retries = 0
         var hasRenewed = false
