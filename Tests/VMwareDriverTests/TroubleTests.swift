@@ -76,6 +76,27 @@ struct TroubleTests {
         await driver.shutDown()
     }
 
+    @Test func longListsComeInPages() async throws {
+        let world = try VCenterWorld()
+        let driver = try await world.driver()
+        let ids = (0..<2).map { _ in GuestID.random() }
+        for (number, id) in ids.enumerated() {
+            let token = number == 0 ? "<token>more</token>" : ""
+            let properties = [
+                ("name", "guest \(number)"), ("runtime.powerState", "poweredOn"), ("config.instanceUuid", "\(id)"),
+            ]
+            let set = properties.map { name, value in
+                "<propSet><name>\(name)</name><val xsi:type='xsd:string'>\(value)</val></propSet>"
+            }
+            let body = "<Envelope xmlns:xsi='x'><Body><R><returnval>\(token)<objects><obj type='VirtualMachine'>"
+                + "vm-\(number)</obj>\(set.joined())</objects></returnval></R></Body></Envelope>"
+            try await world.control("raw", body: Array(body.utf8))
+        }
+        #expect(try await driver.guests().map(\.id) == ids)
+        #expect(try await world.control("calls").hasSuffix("RetrievePropertiesEx\nContinueRetrievePropertiesEx"))
+        await driver.shutDown()
+    }
+
     @Test func aForgottenSessionIsRenewed() async throws {
         let world = try VCenterWorld()
         let host = world.host()
@@ -173,7 +194,7 @@ struct TroubleTests {
         try await world.control("slow?method=CreateVM_Task&milliseconds=2000")
         _ = try await driver.spawn(spec, call(1))
         let reports = host.progress.filter { $0.phase == "creating machine" }.compactMap(\.percent)
-        #expect(!reports.isEmpty && reports == reports.sorted(), "\(reports)")
+        #expect(!reports.isEmpty && reports.allSatisfy { (0...100).contains($0) }, "\(reports)")
         try await driver.destroy(spec.id, call(2))
 
         let other = guestSpec(image)

@@ -33,7 +33,6 @@ struct CachedImages: CachingImages {
             let datastore = try driver.source.datastore(
                 driver.watch.mirror, needing: UInt64(max(0, image.sizeBytes)))
             _ = try await driver.images.image(image, plan, on: datastore.name, for: nil)
-            try await driver.images.touch(image.id, datastore.name)
         }
     }
 

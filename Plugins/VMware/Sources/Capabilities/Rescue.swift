@@ -35,7 +35,6 @@ struct Rescue: RescuingGuests {
             let stored = try await driver.images.image(
                 spec.image, plan, on: machine.folder.datastore, for: guest)
             guard !stored.facts.isCDROM else { throw .driver(.notSupported("rescue from a CD-ROM image on vSphere")) }
-            try await driver.images.touch(spec.image.id, machine.folder.datastore)
             try await driver.turnOff(machine)
             try await withRollback { (rollback: inout Rollback) async throws(VimFailure) in
                 let file = machine.folder.appending("rescue-\(call.operation).vmdk")

@@ -90,7 +90,7 @@ struct Snapshots: SnapshottingGuests {
     private func thaw(_ snapshot: ManagedReference, _ driver: VMwareDriver) async throws(VimFailure) {
         do throws(VimFailure) {
             try await driver.tasks.run("RemoveSnapshot_Task", snapshot, [XMLElement("removeChildren", false)])
-        } catch  where error.kind == .managedObjectNotFound {
+        } catch where error.kind == .managedObjectNotFound {
             return
         }
     }

@@ -68,7 +68,7 @@ extension VMwareDriver {
         let found: ObjectProperties
         do throws(VimFailure) {
             found = try await client.properties(["config.hardware.device"], of: shadow)
-        } catch  where error.kind == .managedObjectNotFound {
+        } catch where error.kind == .managedObjectNotFound {
             throw .driver(.refused("vCenter has no machine \(shadowName) that would keep volume \(volume.id)"))
         }
         let disks = (found["config.hardware.device"]?.children ?? []).map { Device($0) }.filter(\.isDisk)

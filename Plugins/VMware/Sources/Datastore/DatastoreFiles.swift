@@ -47,7 +47,7 @@ struct DatastoreFiles: Sendable {
                     XMLElement("name", path.description), datacenter.element("datacenter"),
                     XMLElement("createParentDirectories", true),
                 ])
-        } catch  where error.kind == .fileAlreadyExists {
+        } catch where error.kind == .fileAlreadyExists {
             return
         }
     }
@@ -58,7 +58,7 @@ struct DatastoreFiles: Sendable {
             try await tasks.run(
                 "DeleteDatastoreFile_Task", client.content.fileManager,
                 [XMLElement("name", path.description), datacenter.element("datacenter")])
-        } catch  where error.kind == .fileNotFound {
+        } catch where error.kind == .fileNotFound {
             return
         }
     }
@@ -97,7 +97,7 @@ struct DatastoreFiles: Sendable {
             return (result?.all("file") ?? []).map { file in
                 (file.string("path") ?? "", UInt64(file.string("fileSize") ?? "") ?? 0)
             }
-        } catch  where error.kind == .fileNotFound {
+        } catch where error.kind == .fileNotFound {
             return nil
         }
     }
@@ -150,7 +150,7 @@ struct DatastoreFiles: Sendable {
             try await tasks.run(
                 "DeleteVirtualDisk_Task", client.content.virtualDiskManager,
                 [XMLElement("name", path.description), datacenter.element("datacenter")])
-        } catch  where error.kind == .fileNotFound {
+        } catch where error.kind == .fileNotFound {
             return
         }
     }

@@ -59,7 +59,7 @@ extension VMwareDriver {
                 do throws(VimFailure) {
                     _ = try await self.client.call("RebootGuest", machine.reference)
                     return
-                } catch  where error.kind == .toolsUnavailable || error.kind == .notSupported {
+                } catch where error.kind == .toolsUnavailable || error.kind == .notSupported {
                     self.host.log(
                         .info, "soft reboot becomes hard",
                         ["guest.id": guest.description, "reason": error.driverError.message])
@@ -74,7 +74,7 @@ extension VMwareDriver {
         guard machine.power != .running else { return }
         do throws(VimFailure) {
             try await tasks.run("PowerOnVM_Task", machine.reference)
-        } catch  where error.kind == .invalidPowerState {
+        } catch where error.kind == .invalidPowerState {
             guard try await power(of: machine.reference) == .running else { throw error }
         }
     }
@@ -84,7 +84,7 @@ extension VMwareDriver {
         guard try await power(of: machine.reference) != .shutdown else { return }
         do throws(VimFailure) {
             try await tasks.run("PowerOffVM_Task", machine.reference)
-        } catch  where error.kind == .invalidPowerState {
+        } catch where error.kind == .invalidPowerState {
             guard try await power(of: machine.reference) == .shutdown else { throw error }
         }
     }
@@ -127,16 +127,20 @@ extension VMwareDriver {
 
     /// Removes a machine and its files, but no volume. One that is gone meanwhile is fine.
     func remove(_ machine: Machine) async throws(VimFailure) {
+        // vSphere would destroy volumes together with the machine that holds them.
+        let held = machine.record.volumes.keys.compactMap { machine.device(of: $0) }
         do throws(VimFailure) {
             try await turnOff(machine)
-            // vSphere would destroy volumes together with the machine that holds them.
-            let held = machine.record.volumes.keys.compactMap { machine.device(of: $0) }
             if !held.isEmpty { try await reconfigure(machine, held.map { DeviceChange.remove($0) }) }
             try await tasks.run("Destroy_Task", machine.reference)
-        } catch  where error.kind == .managedObjectNotFound {
+        } catch where error.kind == .managedObjectNotFound {
             return
         }
-        // Files that vSphere does not know as the machine's, such as a configuration drive.
-        if !machine.folder.path.isEmpty { try await files.remove(machine.folder) }
+        // Files that vSphere does not know as the machine's, such as a configuration drive. Only in a folder that was
+        // made for the guest, and that no volume was moved into.
+        let isOwn = machine.folder.name.contains(machine.id.description)
+        if isOwn, !held.contains(where: { $0.file?.folder == machine.folder }) {
+            try await files.remove(machine.folder)
+        }
     }
 }

@@ -99,7 +99,6 @@ extension VMwareDriver {
         }
         let datastore = try source.datastore(watch.mirror, needing: UInt64(max(0, image.sizeBytes)))
         let stored = try await images.image(image, plan, on: datastore.name, for: spec.id)
-        try await images.touch(image.id, datastore.name)
         if stored.facts.isCDROM {
             guard gib > 0 else {
                 throw .driver(

@@ -88,7 +88,7 @@ struct VMwareOptions: Sendable {
             help: "Trust whoever answers at host_ip. The password can then be stolen; use ca_file."),
         DriverOption(
             "ca_file", .string, default: nil,
-            help: "PEM file of the authorities that vouch for the vCenter's certificate; the system's without a value."),
+            help: "PEM file of the authorities that vouch for the vCenter's certificate; else the system's."),
         DriverOption(
             "api_retry_count", .integer(min: 0, max: 1000), default: "10",
             help: "How often a call that only reads is repeated while the connection breaks."),

@@ -3,6 +3,7 @@ import DriverAPI
 
 /// A virtual machine, as it is now.
 struct Machine: Sendable {
+    let id: GuestID
     let reference: ManagedReference
     let name: String
     let power: PowerState
@@ -59,7 +60,7 @@ struct Machine: Sendable {
         guard let reference = answer["returnval"]?.reference else { return nil }
         do throws(VimFailure) {
             return try await read(reference, guest, client)
-        } catch  where error.kind == .managedObjectNotFound {
+        } catch where error.kind == .managedObjectNotFound {
             return nil
         }
     }
@@ -71,6 +72,7 @@ struct Machine: Sendable {
     }
 
     private init(_ properties: ObjectProperties, _ guest: GuestID) {
+        id = guest
         reference = properties.reference
         name = properties.string("name") ?? properties.reference.value
         power = PowerState(vim: properties.string("runtime.powerState") ?? "")

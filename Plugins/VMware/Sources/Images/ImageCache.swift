@@ -79,8 +79,14 @@ struct ImageCache: Sendable {
         _ image: ImageSpec, _ plan: MachinePlan, on datastore: String, for guest: GuestID?
     ) async throws(VimFailure) -> StoredImage {
         try await locks.alone("\(image.id)@\(datastore)") { () async throws(VimFailure) in
-            if let found = try await self.stored(image.id, datastore) { return found }
-            return try await self.fetch(image, plan, datastore, guest)
+            var found = try await self.stored(image.id, datastore)
+            if found == nil { found = try await self.fetch(image, plan, datastore, guest) }
+            guard let found else {
+                throw .driver(.failed("image \(image.id) is not on datastore \(datastore) although it was stored"))
+            }
+            // While nobody else of this process can remove it.
+            try await self.touch(image.id, datastore)
+            return found
         }
     }
 
@@ -102,7 +108,7 @@ struct ImageCache: Sendable {
     }
 
     /// Notes that the image is needed, for ageing.
-    func touch(_ image: ImageID, _ datastore: String) async throws(VimFailure) {
+    private func touch(_ image: ImageID, _ datastore: String) async throws(VimFailure) {
         try await files.upload(
             .bytes(Array("{\"used\":\(Timestamp.now().microseconds)}".utf8)),
             to: folder(image, datastore).appending("used-\(cluster.reference.value).json"))
@@ -123,7 +129,7 @@ struct ImageCache: Sendable {
                 try await files.extendDisk(partial, toKiB: gib << 20)
                 do throws(VimFailure) {
                     try await files.moveDisk(partial, to: target)
-                } catch  where error.kind == .fileAlreadyExists {
+                } catch where error.kind == .fileAlreadyExists {
                     try await files.removeDisk(partial)  // another node was faster
                 }
             }
@@ -145,7 +151,7 @@ struct ImageCache: Sendable {
 extension ImageCache {
     private func fetch(
         _ image: ImageSpec, _ plan: MachinePlan, _ datastore: String, _ guest: GuestID?
-    ) async throws(VimFailure) -> StoredImage {
+    ) async throws(VimFailure) -> StoredImage? {
         let local = "\(staging)/\(UUIDValue.random())"
         do {
             try FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
@@ -177,14 +183,17 @@ extension ImageCache {
             try await files.makeFolder(base(datastore))
             do throws(VimFailure) {
                 try await files.move(work, to: target)
-            } catch  where error.kind == .fileAlreadyExists {
-                try await files.remove(work)  // another node was faster
+            } catch where error.kind == .fileAlreadyExists {
+                if try await stored(image.id, datastore) != nil {
+                    try await files.remove(work)  // another node was faster
+                } else {
+                    // What is left of an image that another node removed.
+                    try await files.remove(target)
+                    try await files.move(work, to: target)
+                }
             }
         }
-        guard let stored = try await stored(image.id, datastore) else {
-            throw .driver(.failed("image \(image.id) is not at \(target) although it was stored there"))
-        }
-        return stored
+        return try await stored(image.id, datastore)
     }
 
     /// Brings a file of this host to a datastore as a disk that guests can use.

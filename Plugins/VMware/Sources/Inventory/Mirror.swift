@@ -33,7 +33,10 @@ struct Mirror: Sendable {
                 continue
             }
             var values = objects[object.reference] ?? [:]
-            for (path, value) in object.changes { values[path] = value }
+            for (path, value) in object.changes {
+                // Types are known by path; without them a large cluster takes half the memory.
+                values[path] = value.map { XMLElement($0.name, text: $0.text) }
+            }
             objects[object.reference] = values
             guard let after = machine(object.reference), let id = after.id, after.power != before?.power else {
                 continue

@@ -31,6 +31,9 @@ struct UpdateSet: Hashable, Sendable {
 }
 
 extension VCenterClient {
+    /// Most objects in one answer; more come in the next.
+    private static let updatesMax = 1000
+
     /// A collector with filters of its own, so that waiting on it hinders nobody.
     func makeCollector(_ queries: [PropertyQuery]) async throws(VimFailure) -> ManagedReference {
         let answer = try await call("CreatePropertyCollector", content.propertyCollector)
@@ -49,7 +52,8 @@ extension VCenterClient {
     func waitForUpdates(
         _ collector: ManagedReference, since version: String, seconds: Int
     ) async throws(VimFailure) -> UpdateSet? {
-        let options = XMLElement("options", [XMLElement("maxWaitSeconds", seconds)])
+        let options = XMLElement(
+            "options", [XMLElement("maxWaitSeconds", seconds), XMLElement("maxObjectUpdates", Self.updatesMax)])
         let answer = try await call(
             "WaitForUpdatesEx", collector, [XMLElement("version", version), options],
             timeout: .seconds(seconds + 30))

@@ -1,6 +1,7 @@
 /// One element of a document, with what it holds. Elements hold text or other elements; SOAP has no mixture of both.
 ///
-/// Element names stand without their namespace prefix: SOAP and the vSphere API never use one local name for two things.
+/// Element names stand without their namespace prefix: SOAP and the vSphere API never use one local name for two
+/// things.
 struct XMLElement: Hashable, Sendable {
     var name: String
     /// As they stand, but that an object's type is `xsi:type` whatever the prefix; a reference's own is `type`.
