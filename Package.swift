@@ -100,6 +100,7 @@ let modules: [Module] = [
     Module("FakeDriver", .plugin, [], [kit], path: "Plugins/Fake/Sources"),
     Module("CLibvirt", .system(pkgConfig: "libvirt", apt: "libvirt-dev"), path: "Plugins/Libvirt/CLibvirt"),
     Module("LibvirtDriver", .plugin, ["CLibvirt"], [kit], path: "Plugins/Libvirt/Sources"),
+    Module("VMwareDriver", .plugin, [], [kit], path: "Plugins/VMware/Sources"),
     // Tests
     Module("WireJSONTests", .test, ["WireJSON"]),
     Module("ServiceOptionsTests", .test, ["ServiceOptions"]),
@@ -144,6 +145,7 @@ let modules: [Module] = [
     Module("FakeDriverTests", .test, ["FakeDriver"], [kit, conformance]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
     Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),
+    Module("VMwareDriverTests", .test, ["VMwareDriver", "DriverHTTP"], [kit, conformance]),
     Module(
         "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
