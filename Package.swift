@@ -100,6 +100,7 @@ let modules: [Module] = [
     Module("FakeDriver", .plugin, [], [kit], path: "Plugins/Fake/Sources"),
     Module("CLibvirt", .system(pkgConfig: "libvirt", apt: "libvirt-dev"), path: "Plugins/Libvirt/CLibvirt"),
     Module("LibvirtDriver", .plugin, ["CLibvirt"], [kit], path: "Plugins/Libvirt/Sources"),
+    Module("XenAPIDriver", .plugin, [], [kit], path: "Plugins/XenAPI/Sources"),
     // Tests
     Module("WireJSONTests", .test, ["WireJSON"]),
     Module("ServiceOptionsTests", .test, ["ServiceOptions"]),
@@ -142,6 +143,7 @@ let modules: [Module] = [
     Module("DriverHTTPTests", .test, ["DriverHTTP"], [kit]),
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
     Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),
+    Module("XenAPIDriverTests", .test, ["XenAPIDriver", "DriverHTTP"], [kit, conformance]),
     Module(
         "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
