@@ -18,6 +18,7 @@ struct ImageCache: CachingImages {
     @discardableResult
     func removeImages(unusedFor age: Duration) async throws(DriverError) -> [CachedImage] {
         let images = try await images()
+        try await images.removeStrayClones()
         let oldest = Timestamp(seconds: Int64(time(nil)))
         var removed: [CachedImage] = []
         for (disk, image) in try await images.all() where image.guests == 0 && oldest - image.lastUsed >= age {

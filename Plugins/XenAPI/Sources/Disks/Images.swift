@@ -31,30 +31,40 @@ struct Images: Sendable {
             }
             let made = try await self.fill(
                 image, for: guest, name: Self.name(of: image.id),
-                marks: [Mark.image: image.id.description, Mark.lastUsed: "\(time(nil))"])
-            try await self.driver.mark(
-                made.reference, [Mark.ready: image.checksum ?? image.hashValue ?? "true"], of: "VDI")
+                marks: [
+                    Mark.image: image.id.description, Mark.lastUsed: "\(time(nil))",
+                    Mark.node: self.driver.host.nodeName,
+                ])
+            try await self.driver.mark(made.reference, [Mark.ready: Self.seal(made, image)], of: "VDI")
             return made
         }
     }
 
-    /// The complete disk of an image here. Remains of an interrupted import, and disks of an image that has changed since,
-    /// are removed.
+    /// What a complete disk bears. Its own identifier is part of it, because a clone inherits the marks of the disk that
+    /// it was made from, and for a moment its name.
+    private static func seal(_ disk: VirtualDisk, _ image: ImageSpec) -> String {
+        "\(disk.uuid) \(image.checksum ?? image.hashValue ?? "")"
+    }
+
+    private static func isSealed(_ disk: VirtualDisk) -> Bool {
+        disk.otherConfig[Mark.ready]?.hasPrefix(disk.uuid + " ") == true
+    }
+
+    /// The complete disk of an image here. What an interrupted import of this node left is removed; one without seal may
+    /// be another node's that is still at it.
     private func find(_ image: ImageSpec) async throws(DriverError) -> VirtualDisk? {
         let named = try await driver.client.call(
             "VDI.get_by_name_label", [.text(Self.name(of: image.id))], "look for an image's disk").texts
         var found: VirtualDisk?
-        for reference in named {
+        for reference in named.sorted() {
             guard let record = try await driver.client.call(
                 "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
             else { continue }
             let disk = VirtualDisk(reference, record)
             guard disk.repository == repository.reference, disk.image == image.id else { continue }
-            if found == nil, let ready = disk.otherConfig[Mark.ready],
-                ready == image.checksum ?? image.hashValue ?? "true"
-            {
-                found = disk
-            } else {
+            if disk.otherConfig[Mark.ready] == Self.seal(disk, image) {
+                found = found ?? disk
+            } else if disk.otherConfig[Mark.ready] == nil, disk.otherConfig[Mark.node] == driver.host.nodeName {
                 try await driver.destroyDisk(reference)
             }
         }
@@ -91,17 +101,33 @@ struct Images: Sendable {
         }
     }
 
+    /// Disks of the repository, all of them.
+    private func disks() async throws(DriverError) -> [VirtualDisk] {
+        try await driver.client.call(
+            "VDI.get_all_records_where", [.text("field \"SR\"=\"\(repository.reference)\"")], "list disks"
+        ).map.map { VirtualDisk($0.key, $0.value) }
+    }
+
+    /// Removes clones that an interrupted call left before they bore their guest's name: no machine holds them, and their
+    /// inherited time of use is long past.
+    func removeStrayClones() async throws(DriverError) {
+        for disk in try await disks()
+        where disk.image != nil && disk.guest == nil && disk.otherConfig[Mark.ready] != nil && !Self.isSealed(disk) {
+            let used = disk.otherConfig[Mark.lastUsed].flatMap { Int($0) } ?? 0
+            guard disk.record["VBDs"].list.isEmpty, time(nil) - used > 3600 else { continue }
+            try await driver.destroyDisk(disk.reference)
+        }
+    }
+
     /// Every complete image here, with the guests whose root disks were cloned from it.
     func all() async throws(DriverError) -> [(disk: VirtualDisk, image: CachedImage)] {
-        let records = try await driver.client.call(
-            "VDI.get_all_records_where", [.text("field \"SR\"=\"\(repository.reference)\"")], "list disks").map
-        let disks = records.map { VirtualDisk($0.key, $0.value) }
+        let disks = try await disks()
         var leaning: [ImageID: Int] = [:]
         for disk in disks where disk.guest != nil {
             if let image = disk.image { leaning[image, default: 0] += 1 }
         }
         return disks.compactMap { disk in
-            guard let image = disk.image, disk.guest == nil, disk.otherConfig[Mark.ready] != nil else { return nil }
+            guard let image = disk.image, disk.guest == nil, Self.isSealed(disk) else { return nil }
             let seconds = disk.otherConfig[Mark.lastUsed].flatMap { Int64($0) } ?? 0
             return (
                 disk,

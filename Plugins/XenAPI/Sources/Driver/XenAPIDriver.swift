@@ -151,7 +151,8 @@ final class XenAPIDriver: ComputeDriver {
     private func take(_ news: XenEvents.News) {
         switch news {
         case .trouble(let error):
-            healthBroadcast.send(.unhealthy("XenAPI at \(options.endpoint) cannot be used: \(error.message)"))
+            let health = DriverHealth.unhealthy("XenAPI at \(options.endpoint) cannot be used: \(error.message)")
+            if healthBroadcast.current != health { healthBroadcast.send(health) }
         case .everything(let events):
             let machines = events.filter { $0.kind == "vm" }.map { Machine($0.reference, $0.record) }
             for event in mirror.replace(machines) { eventBroadcast.send(event) }

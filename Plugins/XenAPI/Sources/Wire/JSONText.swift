@@ -150,8 +150,11 @@ enum JSONText {
             let allowed = Set("+-0123456789.eE".utf8)
             while position < bytes.count, position - begin < 64, allowed.contains(bytes[position]) { position += 1 }
             let text = String(decoding: bytes[begin..<position], as: UTF8.self)
+            let digits = text.first == "-" ? text.dropFirst() : text[...]
+            let hasLeadingZero = digits.first == "0" && digits.dropFirst().first?.isNumber == true
+            guard digits.first?.isNumber == true, !hasLeadingZero else { throw trouble("no value that JSON knows") }
             if let whole = Int64(text) { return .integer(whole) }
-            guard let number = Double(text), number.isFinite, text.first != "+" else {
+            guard let number = Double(text), number.isFinite else {
                 throw trouble("no value that JSON knows")
             }
             return .number(number)
