@@ -165,6 +165,8 @@ extension PowerState {
             switch virDomainEventStoppedDetailType(rawValue: UInt32(bitPattern: detail)) {
             case VIR_DOMAIN_EVENT_STOPPED_CRASHED: .crashed
             case VIR_DOMAIN_EVENT_STOPPED_SAVED: .suspended
+            // It runs on, elsewhere.
+            case VIR_DOMAIN_EVENT_STOPPED_MIGRATED: nil
             default: .shutdown
             }
         case VIR_DOMAIN_EVENT_PMSUSPENDED: .suspended
