@@ -71,7 +71,8 @@ final class LibvirtDaemon: @unchecked Sendable {
         printf '127.0.0.1 localhost %s\n' $NAME >$D/hosts && mount --bind $D/hosts /etc/hosts
         hostname $NAME
         ip link set lo up
-        ip link add br-test type bridge && ip link set br-test up
+        # With an address beside the loopback's: the library that reads addresses for SPICE wants one.
+        ip link add br-test type bridge && ip addr add 10.78.0.1/24 dev br-test && ip link set br-test up
         start_daemon() { libvirtd -d $FLAGS -p $D/libvirtd.pid; }
         stop_daemon() { p=$(cat $D/libvirtd.pid); kill $p; while [ -d /proc/$p ]; do sleep 0.05; done; }
         virtlogd -d -p $D/virtlogd.pid && start_daemon
