@@ -146,7 +146,8 @@ make_root() {
         case $applet in busybox | chpasswd | dpkg | dpkg-deb | rpm | rpm2cpio) continue ;; esac
         [ -e "$tree/sbin/$applet" ] || ln -s busybox "$tree/bin/$applet"
     done
-    for applet in init poweroff reboot halt; do
+    # The agent looks for the clock's program there.
+    for applet in init poweroff reboot halt hwclock; do
         ln -s ../bin/busybox "$tree/sbin/$applet"
     done
     copy_modules "$modules" "$tree/lib/modules/guest" "${guest_modules[@]}"

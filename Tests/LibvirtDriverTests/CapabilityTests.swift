@@ -41,20 +41,24 @@ struct CapabilityTests {
         #expect(try await driver.powerState(of: id) == .running)
         try await crash.triggerCrashDump(of: id, operation(5))
 
-        let found = try #require(try await all.diagnostics?.diagnostics(of: id))
+        let diagnosing = try #require(all.diagnostics)
+        #expect(try await eventually {
+            try await diagnosing.diagnostics(of: id).disks.first?.readBytes ?? 0 > 0
+        }, "the firmware reads the boot sector")
+        let found = try await diagnosing.diagnostics(of: id)
         #expect(found.power == .running && found.hypervisor == "qemu" && found.driver == "libvirt")
         #expect(found.memoryMaximumMiB == 128)
         #expect(found.cpus.count == 1 && (found.cpus.first?.timeNanoseconds ?? 0) > 0)
         #expect(found.nics.map(\.macAddress) == ["fa:16:3e:00:00:01"])
-        #expect(found.disks.count == 1 && (found.disks.first?.readBytes ?? 0) > 0)
+        #expect(found.disks.count == 1)
 
         let consoles = try #require(all.consoles)
         #expect(consoles.kinds == [.vnc, .spice, .serial])
         for (kind, greeting) in [(ConsoleKind.vnc, "RFB "), (.spice, ""), (.serial, "")] {
             let address = try await consoles.console(kind, of: id)
             let look = "exec 3<>/dev/tcp/\(address.host)/\(address.port) && echo open && timeout 2 head -c 4 <&3"
-            let answer = try real.daemon.run("bash -c '\(look); true'")
-            #expect(answer.hasPrefix("open") && answer.contains(greeting), "\(kind): \(answer)")
+            let answer = try real.daemon.run("bash -c '\(look); echo'")
+            #expect(answer.hasPrefix("open\n\(greeting)") || answer == "open" && greeting.isEmpty, "\(kind): \(answer)")
         }
         #expect(isCase(await driverError { _ = try await consoles.console(.mks, of: id) }, DriverError.notSupported))
 
@@ -102,7 +106,8 @@ struct CapabilityTests {
         for _ in 1...2 { try await volumes.attach(one, to: id, operation(2)) }
         #expect(try await volumes.volumes(of: id) == [one.id])
         // The halted guest never answers.
-        #expect(isCase(await driverError { try await volumes.detach(one.id, from: id, operation(3)) }, DriverError.busy))
+        #expect(isCase(
+            await driverError { try await volumes.detach(one.id, from: id, operation(3)) }, DriverError.busy))
         #expect(try await volumes.volumes(of: id) == [one.id])
         try await volumes.attach(two, to: id, operation(4))
         var taken = one
@@ -127,7 +132,6 @@ struct CapabilityTests {
             await driverError { try await extending.extend(.random(), of: id, toGiB: 1, operation(7)) },
             DriverError.refused))
 
-        try real.daemon.run("qemu-io -U -f raw -c 'read 0 1' \(real.daemon.path)/one || true")
         let swapping = try #require(driver.capabilities.volumeSwapping)
         let target = try real.volumeFile("three", mib: 1024)
         let three = VolumeSpec(id: .random(), connection: .file(path: target, format: "raw"), sizeGiB: 1)
@@ -135,7 +139,8 @@ struct CapabilityTests {
         small.id = .random()
         small.sizeGiB = 0
         #expect(isCase(
-            await driverError { try await swapping.swap(one.id, for: small, of: id, operation(8)) }, DriverError.refused))
+            await driverError { try await swapping.swap(one.id, for: small, of: id, operation(8)) },
+            DriverError.refused))
         for _ in 1...2 { try await swapping.swap(one.id, for: three, of: id, operation(9)) }
         #expect(try await volumes.volumes(of: id) == [two.id, three.id])
         #expect(try await driver.document(of: id, .live).disks.contains { $0.child("source")?["file"] == target })

@@ -19,7 +19,7 @@ import Testing
             spec: spec, virtType: virtType, arch: "x86_64", machine: machine, emulator: nil, cpu: nil,
             devices: devices, limits: try GuestLimits(spec.flavor.extraSpecs), disks: [disk, drive],
             cacheMode: "none", consoles: .init(log: "/log", vnc: "127.0.0.1"), firmwareVariables: "/vars",
-            rngDevicePath: "/dev/urandom", sparePorts: 3, hostCells: [0: [0, 1], 1: [2, 3]], node: "node",
+            rngDevicePath: "/dev/urandom", expressPorts: 3, hostCells: [0: [0, 1], 1: [2, 3]], node: "node",
             operation: 7)
         return try XMLReader.parse(document.xml)
     }
@@ -99,7 +99,8 @@ import Testing
         ["hw_disk_bus": "xen"], ["hw_disk_bus": "fdc"], ["hw_vif_model": "VirtualE1000"], ["hw_video_model": "qxl"],
         ["hw_rng_model": "egd"], ["hw_cdrom_bus": "lxc"], ["hw_architecture": "aarch64"], ["img_hv_type": "xen"],
         ["hw_vm_mode": "xen"], ["hw_firmware_type": "coreboot"], ["kernel_id": "x"], ["hw_scsi_model": "buslogic"],
-        ["hw_watchdog_action": "explode"], ["hw_pointer_model": "finger"], ["hw_mem_page_size": "large"], ["hw_tpm_version": "2.0"],
+        ["hw_watchdog_action": "explode"], ["hw_pointer_model": "finger"], ["hw_mem_page_size": "large"],
+        ["hw_tpm_version": "2.0"],
     ]) func aWishThatCannotBeMetIsRefusedByName(_ properties: [String: String]) {
         #expect {
             try GuestDevices.choose(guestSpec(image(properties)), .sample, arch: "x86_64")
@@ -201,17 +202,20 @@ import Testing
         let system = try #require(uefi.child("os"))
         #expect(system["firmware"] == "efi")
         #expect(system.child("nvram")?.text == "/vars")
-        #expect(system.child("loader")?["secure"] == "no")
+        #expect(system.child("firmware")?.children("feature").map { $0["enabled"] } == ["no", "no"])
         #expect(uefi.child("features")?.child("smm") == nil)
         let wish = ["hw_firmware_type": "uefi", "os_secure_boot": "required"]
         let secure = try definition(guestSpec(image(wish)), machine: "pc-q35-7.2")
-        #expect(secure.descendant("os", "loader")?["secure"] == "yes")
+        let features = secure.descendant("os", "firmware")?.children("feature") ?? []
+        #expect(features.map { $0["name"] } == ["enrolled-keys", "secure-boot"])
+        #expect(features.allSatisfy { $0["enabled"] == "yes" })
         #expect(secure.descendant("features", "smm")?["state"] == "on")
         let ports = secure.child("devices")?.children("controller").filter { $0["model"] == "pcie-root-port" }
         #expect(ports?.count == 3, "room for devices that come later")
         #expect(throws: DriverError.self, "pc cannot protect the keys") { try definition(guestSpec(image(wish))) }
         let optional = ["hw_firmware_type": "uefi", "os_secure_boot": "optional"]
-        #expect(try definition(guestSpec(image(optional))).descendant("os", "loader")?["secure"] == "no")
+        let feature = try definition(guestSpec(image(optional))).descendant("os", "firmware", "feature")
+        #expect(feature?["enabled"] == "no")
     }
 
     @Test func devicesOfTheNodeArePassedThrough() throws {

@@ -30,7 +30,8 @@ struct MoveTests {
         _ = try await driver.spawn(spec, operation(1))
         let small = ColdMove(
             destination: "test-node", staysOnNode: true, flavor: flavor(spec, rootGiB: 1), grace: .zero)
-        #expect(isCase(await driverError { _ = try await resizing.depart(id, small, operation(2)) }, DriverError.refused))
+        #expect(isCase(
+            await driverError { _ = try await resizing.depart(id, small, operation(2)) }, DriverError.refused))
         #expect(try await driver.powerState(of: id) == .running, "a refusal changes nothing")
 
         var larger = spec
@@ -89,7 +90,7 @@ struct MoveTests {
         #expect(try await two.traces(of: id).isEmpty)
         _ = try await destination.arrive(larger, with: package, operation(3))
         #expect(try await two.driver.powerState(of: id) == .shutdown)
-        let check = "qemu-io -U -f qcow2 -c 'read -P 0x5a 1M 64k' \(two.driver.directory(of: id).rootDisk)"
+        let check = "qemu-io -U -r -f qcow2 -c 'read -P 0x5a 1M 64k' \(two.driver.directory(of: id).rootDisk)"
         #expect(try !two.daemon.run(check).contains("failed"), "what the guest wrote came along")
         #expect(try await sectors(two.driver, id) == 2)
         try await source.confirmDeparture(of: id, package, operation(4))
@@ -107,6 +108,7 @@ struct MoveTests {
         let shared = try await RealHost(on: one.daemon, node: "three") { $0.instancesPath = path }
         let heir = try #require(shared.driver.capabilities.evacuation)
         #expect(try await heir.holdsDisks(of: id))
+        try two.daemon.stopDaemon()
         try two.daemon.run("pkill -9 -f 'qemu-system.*\(id)'")
         larger.isRunning = true
         let adopted = larger
@@ -114,7 +116,11 @@ struct MoveTests {
         #expect(try await heir.adopt(adopted, operation(6)) == handle)
         #expect(try await shared.driver.powerState(of: id) == .running)
         let old = try #require(two.driver.capabilities.evacuation)
-        for _ in 1...2 { try await old.forget(id, operation(7)) }
+        // The dead node comes back and is told that its guest is elsewhere.
+        try two.daemon.startDaemon()
+        let forgotten = await eventually { await driverError { try await old.forget(id, operation(7)) } == nil }
+        #expect(forgotten)
+        try await old.forget(id, operation(7))
         #expect(await driverError { _ = try await two.driver.powerState(of: id) } == .noSuchGuest(id))
         #expect(try await shared.driver.powerState(of: id) == .running)
         #expect(exists(shared.driver.directory(of: id).rootDisk))
@@ -256,7 +262,7 @@ struct LiveMoveTests {
         #expect(try await two.powerState(of: id) == .running)
         #expect(try await pair.one.traces(of: id).isEmpty)
         let moved = two.directory(of: id)
-        let read = "qemu-io -U -f qcow2 -c 'read -P 0x5a 1M 48M' \(moved.rootDisk)"
+        let read = "qemu-io -U -r -f qcow2 -c 'read -P 0x5a 1M 48M' \(moved.rootDisk)"
         #expect(try !pair.two.daemon.run(read).contains("failed"))
         #expect(exists(moved.configDrive) && exists(moved.swapDisk))
         #expect(try await two.document(of: id, .live).disks.allSatisfy {

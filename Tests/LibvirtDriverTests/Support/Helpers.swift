@@ -31,14 +31,15 @@ func driverError(_ body: () async throws -> Void) async -> DriverError? {
 /// A specification for tests.
 func guestSpec(
     _ image: ImageSpec?, rootGiB: Int = 1, ephemeralGiB: Int = 0, swapMiB: Int = 0, memoryMiB: Int = 128,
-    vcpus: Int = 1, interfaces: [NetworkInterfaceSpec] = [], configDrive: [String: [UInt8]]? = nil, extraSpecs: [String: String] = [:],
+    vcpus: Int = 1, interfaces: [NetworkInterfaceSpec] = [], configDrive: [String: [UInt8]]? = nil,
+    extraSpecs: [String: String] = [:],
     id: GuestID = .random()
 ) -> GuestSpec {
     GuestSpec(
         id: id, name: "a <server> & more", projectID: "project", userID: "user",
         flavor: FlavorSpec(
-            flavorID: "1", name: "tiny", vcpus: vcpus, memoryMiB: memoryMiB, rootGiB: rootGiB, ephemeralGiB: ephemeralGiB,
-            swapMiB: swapMiB, extraSpecs: extraSpecs),
+            flavorID: "1", name: "tiny", vcpus: vcpus, memoryMiB: memoryMiB, rootGiB: rootGiB,
+            ephemeralGiB: ephemeralGiB, swapMiB: swapMiB, extraSpecs: extraSpecs),
         image: image, interfaces: interfaces, configDrive: configDrive)
 }
 

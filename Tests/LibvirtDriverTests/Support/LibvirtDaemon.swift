@@ -151,7 +151,7 @@ final class LibvirtDaemon: @unchecked Sendable {
             try Process.run(URL(fileURLWithPath: ip), arguments: move).waitUntilExit()
             try daemon.run(
                 "ip addr add 10.77.0.\(number + 1)/24 dev \(names[number]) && ip link set \(names[number]) up")
-            try daemon.run("printf '10.77.0.1 kn-one\n10.77.0.2 kn-two\n' >>/etc/hosts")
+            try daemon.run("printf '10.77.0.1 kn-one\\n10.77.0.2 kn-two\\n' >>/etc/hosts")
         }
     }
 

@@ -54,8 +54,8 @@ struct DomainDefinition: Sendable {
     /// File of the firmware's variables.
     var firmwareVariables: String
     var rngDevicePath: String
-    /// Slots for devices that come later, on machines with PCI Express.
-    var sparePorts = 0
+    /// Slots for devices, also for those that come later, on machines with PCI Express.
+    var expressPorts = 0
     /// Processors of the node by NUMA cell, for guests that float in one.
     var hostCells: [Int: Set<Int>] = [:]
     /// The node's name and the operation, for the metadata.
@@ -123,7 +123,6 @@ struct DomainDefinition: Sendable {
             let answer = isSecure ? "yes" : "no"
             func feature(_ name: String) -> XMLElement { XMLElement("feature", ["enabled": answer, "name": name]) }
             system.add(XMLElement("firmware", [:], [feature("enrolled-keys"), feature("secure-boot")]))
-            system.add(XMLElement("loader", ["secure": answer]))
             system.add(XMLElement("nvram", text: firmwareVariables))
         }
         if devices.hasBootMenu { system.add(XMLElement("bootmenu", ["enable": "yes"])) }
@@ -167,8 +166,9 @@ struct DomainDefinition: Sendable {
         let disks = disks.map { $0.element(cacheMode: cacheMode, limits: limits.disk) } + volumes
         for disk in disks { list.add(disk) }
         if machine.contains("q35") {
-            for _ in 0..<sparePorts {
-                list.add(XMLElement("controller", ["type": "pci", "model": "pcie-root-port"]))
+            list.add(XMLElement("controller", ["type": "pci", "index": "0", "model": "pcie-root"]))
+            for number in 1..<(expressPorts + 1) {
+                list.add(XMLElement("controller", ["type": "pci", "index": "\(number)", "model": "pcie-root-port"]))
             }
         }
         if disks.contains(where: { $0.child("target")?["bus"] == "scsi" }) {

@@ -134,7 +134,7 @@ extension LibvirtDriver {
             machine: plan.capabilities.machine, emulator: facts.emulator, cpu: facts.cpu, devices: plan.devices,
             limits: plan.limits, disks: made, volumes: volumes, cacheMode: cacheMode,
             consoles: try await consoles(directory), firmwareVariables: directory.firmwareVariables,
-            rngDevicePath: options.rngDevicePath, sparePorts: options.sparePorts,
+            rngDevicePath: options.rngDevicePath, expressPorts: options.expressPorts,
             hostCells: Dictionary(
                 (facts.capabilities.topology?.cells ?? []).map { ($0.id, $0.cpus) }, uniquingKeysWith: { $1 }),
             node: host.nodeName, operation: call.operation)

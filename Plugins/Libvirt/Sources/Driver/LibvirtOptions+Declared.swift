@@ -91,8 +91,8 @@ extension LibvirtOptions {
         DriverOption(
             "device_detach_timeout", .seconds, default: "20", help: "How long each time it may take."),
         DriverOption(
-            "num_pcie_ports", .integer(min: 0, max: 28), default: "8",
-            help: "On machine type q35: slots for devices that are attached to a running guest."),
+            "num_pcie_ports", .integer(min: 0, max: 28), default: "16",
+            help: "On machine type q35: slots for all devices, also for those that are attached to a running guest."),
         DriverOption(
             "my_ip", .string, default: "127.0.0.1", help: "This node's address, as the volume service is told."),
     ]

@@ -30,8 +30,8 @@ struct LibvirtOptions: Sendable {
     var serialPorts = 10_000...20_000
     var detachAttempts = 8
     var detachTimeout: Duration = .seconds(20)
-    /// Slots for devices that come later, on machines with PCI Express.
-    var sparePorts = 8
+    /// Slots for devices, also for those that come later, on machines with PCI Express.
+    var expressPorts = 16
     /// This node's address for the volume service.
     var myAddress = "127.0.0.1"
     /// How other nodes reach this one for live migration.
@@ -84,7 +84,7 @@ struct LibvirtOptions: Sendable {
         serialConsole = configuration.boolean("serial_console")
         whole("device_detach_attempts", &detachAttempts)
         detachTimeout = configuration.number("device_detach_timeout").map { .seconds($0) } ?? detachTimeout
-        whole("num_pcie_ports", &sparePorts)
+        whole("num_pcie_ports", &expressPorts)
         text("my_ip", &myAddress)
         migrationAddress = configuration.string("live_migration_inbound_addr").flatMap { $0.isEmpty ? nil : $0 }
         migrationURI = configuration.string("live_migration_uri").flatMap { $0.isEmpty ? nil : $0 }

@@ -3,8 +3,8 @@ import DriverAPI
 
 /// What is found out about the hypervisor when the driver starts; fixed from then on.
 struct HypervisorFacts: Sendable {
-    /// libvirt versions below this are refused: metadata, virtlogd and domain capabilities as used here.
-    static let libraryVersionMin = 7_000_000
+    /// libvirt versions below this are refused: metadata, virtlogd, domain capabilities and backups as used here.
+    static let libraryVersionMin = 7_002_000
 
     var decision: VirtTypeDecision
     var capabilities: HostCapabilities
@@ -31,7 +31,7 @@ struct HypervisorFacts: Sendable {
         let probe = await threads.run { KVMProbe.look() }
         let raw = try await session.read { connection throws(LibvirtFailure) in try RawFacts(connection, options) }
         guard raw.libraryVersion >= libraryVersionMin else {
-            throw .notSupported("libvirt \(raw.libraryVersion / 1_000_000) is too old; 7.0 or newer is needed")
+            throw .notSupported("libvirt \(raw.libraryVersion / 1_000_000) is too old; 7.2 or newer is needed")
         }
         let capabilities: HostCapabilities
         var offered: [String: DomainCapabilities] = [:]
