@@ -26,7 +26,10 @@ readonly architecture=x86_64-linux-gnu
 readonly disk_mib=64
 readonly first_sector=2048
 readonly root_uuid=6b696c6f-6e6f-4761-8000-74696e790001
-readonly guest_packages=(dropbear-bin libtomcrypt1 libtommath1 libgmp10)
+readonly guest_packages=(dropbear-bin libtomcrypt1 libtommath1 libgmp10 qemu-guest-agent libglib2.0-0 libnuma1 libudev1
+    liburing2 libpcre2-8-0)
+
+readonly guest_programs=(usr/sbin/dropbear usr/bin/dropbearkey usr/bin/dbclient usr/sbin/qemu-ga)
 
 # Loaded by the initial RAM disk, in this order; depmod's table brings what they depend on.
 readonly boot_modules=(virtio_pci virtio_blk virtio_scsi ata_piix sd_mod)
@@ -136,23 +139,24 @@ make_root() {
     chmod 700 "$tree/root" "$tree/root/.ssh"
     chmod 1777 "$tree/tmp"
     cp -R "$here/root/." "$tree/"
-    chmod 755 "$tree"/etc/guest/* "$tree"/etc/acpi/PWRF/* "$tree"/etc/udhcpc/*
+    chmod 755 "$tree"/etc/guest/* "$tree/usr/sbin/chpasswd" "$tree"/etc/acpi/PWRF/* "$tree"/etc/udhcpc/*
     chmod 600 "$tree/etc/shadow"
     install -m 755 "$(command -v busybox)" "$tree/bin/busybox"
     for applet in $(busybox --list); do
-        case $applet in busybox | dpkg | dpkg-deb | rpm | rpm2cpio) continue ;; esac
+        case $applet in busybox | chpasswd | dpkg | dpkg-deb | rpm | rpm2cpio) continue ;; esac
         [ -e "$tree/sbin/$applet" ] || ln -s busybox "$tree/bin/$applet"
     done
-    for applet in init poweroff reboot halt; do
+    # The agent looks for the clock's program there.
+    for applet in init poweroff reboot halt hwclock; do
         ln -s ../bin/busybox "$tree/sbin/$applet"
     done
     copy_modules "$modules" "$tree/lib/modules/guest" "${guest_modules[@]}"
 
-    for program in usr/sbin/dropbear usr/bin/dropbearkey usr/bin/dbclient; do
+    for program in "${guest_programs[@]}"; do
         install -m 755 "$work/packages/$program" "$tree/$program"
     done
-    LD_LIBRARY_PATH=$work/packages/usr/lib/$architecture \
-        ldd "$tree"/usr/sbin/dropbear "$tree"/usr/bin/{dropbearkey,dbclient} | awk '/=> \// { print $3 }' | sort -u |
+    LD_LIBRARY_PATH=$work/packages/usr/lib/$architecture:$work/packages/lib/$architecture \
+        ldd "${guest_programs[@]/#/$tree/}" | awk '/=> \// { print $3 }' | sort -u |
         while read -r library; do
             install -m 755 "$library" "$tree/lib/$architecture/"
         done

@@ -99,6 +99,8 @@ import Testing
         let events = (0...8).map { PowerState.after(libvirtEvent: $0, detail: 0) }
         #expect(events == [nil, nil, .running, .paused, .running, .shutdown, nil, .suspended, .crashed])
         #expect(PowerState.after(libvirtEvent: 5, detail: 2) == .crashed)
+        #expect(PowerState.after(libvirtEvent: 5, detail: 3) == nil, "moved to another node")
+        #expect(PowerState.after(libvirtEvent: 5, detail: 4) == .suspended)
     }
 }
 
@@ -166,6 +168,8 @@ extension DomainCapabilities {
     static func machine(_ machine: String) -> DomainCapabilities {
         let xml = """
             <domainCapabilities><domain>qemu</domain><machine>\(machine)</machine><arch>x86_64</arch><vcpu max='255'/>
+            <os supported='yes'><enum name='firmware'><value>bios</value><value>efi</value></enum>
+            <loader supported='yes'><enum name='secure'><value>yes</value><value>no</value></enum></loader></os>
             <cpu><mode name='host-passthrough' supported='no'/><mode name='host-model' supported='yes'>
             <model fallback='forbid'>EPYC</model></mode><mode name='custom' supported='yes'>
             <model usable='yes'>qemu64</model><model usable='no'>EPYC</model><model usable='yes'>Nehalem</model></mode>

@@ -64,10 +64,12 @@ import Testing
         for await event in events { if event == .power(spec.id, .running) { break } }
         #expect(try await driver.recover([spec.id: handle]) == [spec.id: handle])
         // An error crosses the boundary as what it is.
+        let nothing = guestSpec(nil)
         let error = await driverError {
-            _ = try await driver.spawn(guestSpec(nil), DriverCall(operation: 1, requestID: "req"))
+            _ = try await driver.spawn(nothing, DriverCall(operation: 1, requestID: "req"))
         }
-        #expect(error == .notSupported("booting from a volume"))
+        #expect(error == .refused("guest \(nothing.id) has neither an image nor a volume to boot from"))
+        #expect(driver.capabilities.offered.count == 19, "all but control of the host itself")
         try await driver.destroy(spec.id, DriverCall(operation: 2, requestID: "req"))
         #expect(try await driver.guests().isEmpty)
         await driver.shutDown()

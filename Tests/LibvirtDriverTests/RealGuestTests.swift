@@ -15,10 +15,13 @@ struct RealHost {
     let blank: ImageSpec
 
     /// - Parameter options: changes to the defaults.
-    init(options change: (inout LibvirtOptions) -> Void = { _ in }) async throws {
-        let daemon = try LibvirtDaemon()
+    init(
+        on daemon: LibvirtDaemon? = nil, node: String = "test-node",
+        options change: (inout LibvirtOptions) -> Void = { _ in }
+    ) async throws {
+        let daemon = try daemon ?? LibvirtDaemon()
         self.daemon = daemon
-        host = ScratchHost(stateDirectory: daemon.path)
+        host = ScratchHost(stateDirectory: daemon.path, nodeName: node)
         var options = LibvirtOptions(instancesPath: "\(daemon.path)/instances")
         options.connectionURI = daemon.uri
         options.virtType = .qemu
@@ -29,6 +32,13 @@ struct RealHost {
         let halted = ImageBuilder.raw.with(0, [0xfa, 0xf4, 0xeb, 0xfd])
         try Data(halted.bytes).write(to: URL(fileURLWithPath: path))
         blank = host.offer(image: path)
+    }
+
+    /// A file for a volume, made by qemu-img.
+    func volumeFile(_ name: String, format: String = "raw", mib: Int = 64) throws -> String {
+        let path = "\(daemon.path)/\(name)"
+        try daemon.run("qemu-img create -q -f \(format) \(path) \(mib)M && chmod 666 \(path)")
+        return path
     }
 
     /// Everything that a guest could have left behind.

@@ -31,14 +31,15 @@ func driverError(_ body: () async throws -> Void) async -> DriverError? {
 /// A specification for tests.
 func guestSpec(
     _ image: ImageSpec?, rootGiB: Int = 1, ephemeralGiB: Int = 0, swapMiB: Int = 0, memoryMiB: Int = 128,
-    interfaces: [NetworkInterfaceSpec] = [], configDrive: [String: [UInt8]]? = nil, extraSpecs: [String: String] = [:],
+    vcpus: Int = 1, interfaces: [NetworkInterfaceSpec] = [], configDrive: [String: [UInt8]]? = nil,
+    extraSpecs: [String: String] = [:],
     id: GuestID = .random()
 ) -> GuestSpec {
     GuestSpec(
         id: id, name: "a <server> & more", projectID: "project", userID: "user",
         flavor: FlavorSpec(
-            flavorID: "1", name: "tiny", vcpus: 1, memoryMiB: memoryMiB, rootGiB: rootGiB, ephemeralGiB: ephemeralGiB,
-            swapMiB: swapMiB, extraSpecs: extraSpecs),
+            flavorID: "1", name: "tiny", vcpus: vcpus, memoryMiB: memoryMiB, rootGiB: rootGiB,
+            ephemeralGiB: ephemeralGiB, swapMiB: swapMiB, extraSpecs: extraSpecs),
         image: image, interfaces: interfaces, configDrive: configDrive)
 }
 
@@ -49,4 +50,13 @@ func interfaceSpec(
     NetworkInterfaceSpec(
         portID: .random(), networkID: .random(), networkName: "net", macAddress: mac, mtu: mtu,
         binding: .bridge(bridge: bridge, tap: tap), addresses: [])
+}
+
+/// A call of that number.
+func operation(_ number: Int64) -> DriverCall { DriverCall(operation: number, requestID: "req-test") }
+
+/// Whether the error is of the case that `shape` is, whatever its words.
+func isCase(_ error: DriverError?, _ shape: (String) -> DriverError) -> Bool {
+    guard let error else { return false }
+    return shape(error.message) == error
 }

@@ -32,7 +32,7 @@ final class LibvirtDaemon: @unchecked Sendable {
     private struct Failure: Error { let text: String }
 
     private static let script = #"""
-        D=$1
+        D=$1 NAME=$2 FLAGS=$3
         export PATH=$PATH:/usr/sbin:/sbin
         mkdir -p $D/etc $D/lib $D/run $D/log $D/cache
         cp -a /etc/libvirt/. $D/etc/
@@ -43,12 +43,16 @@ final class LibvirtDaemon: @unchecked Sendable {
         unix_sock_group = "root"
         unix_sock_rw_perms = "0700"
         host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
+        listen_tls = 0
+        listen_tcp = 1
+        auth_tcp = "none"
         log_outputs = "3:file:$D/log/libvirtd.log"
         X
         cat >$D/etc/qemu.conf <<X
         security_driver = "none"
         remember_owner = 0
         cgroup_controllers = [ ]
+        $QEMU_CONF
         X
         mount --make-rprivate /
         # Devices of its own: what libvirt does to /dev must not reach the machine's. libvirt moves what is mounted
@@ -64,11 +68,12 @@ final class LibvirtDaemon: @unchecked Sendable {
         do mkdir -p ${n#*:}; mount --bind $D/${n%%:*} ${n#*:}; done
         mount -t sysfs sysfs /sys
         # libvirt asks for the address of its own name, which must not wait for a name server.
-        printf '127.0.0.1 localhost kn-libvirt-test\n' >$D/hosts && mount --bind $D/hosts /etc/hosts
-        hostname kn-libvirt-test
+        printf '127.0.0.1 localhost %s\n' $NAME >$D/hosts && mount --bind $D/hosts /etc/hosts
+        hostname $NAME
         ip link set lo up
-        ip link add br-test type bridge && ip link set br-test up
-        start_daemon() { libvirtd -d -p $D/libvirtd.pid; }
+        # With an address beside the loopback's: the library that reads addresses for SPICE wants one.
+        ip link add br-test type bridge && ip addr add 10.78.0.1/24 dev br-test && ip link set br-test up
+        start_daemon() { libvirtd -d $FLAGS -p $D/libvirtd.pid; }
         stop_daemon() { p=$(cat $D/libvirtd.pid); kill $p; while [ -d /proc/$p ]; do sleep 0.05; done; }
         virtlogd -d -p $D/virtlogd.pid && start_daemon
         echo "DONE $?"
@@ -76,7 +81,12 @@ final class LibvirtDaemon: @unchecked Sendable {
         """#
 
     /// Starts the daemon and waits until it listens.
-    init() throws {
+    ///
+    /// - Parameters:
+    ///   - name: of the host that it believes to be on.
+    ///   - listens: whether other daemons can reach it; see ``join(_:_:)``. Its guests then run as root, whom the
+    ///     kernel lets do what post-copy needs.
+    init(name: String = "kn-libvirt-test", listens: Bool = false) throws {
         // A short path: the name of a socket may not be longer than 107 bytes.
         path = "/var/tmp/kn-lv-\(UInt32.random(in: 0...UInt32.max))"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -89,8 +99,12 @@ final class LibvirtDaemon: @unchecked Sendable {
         process.executableURL = URL(fileURLWithPath: Subprocess.find("perl") ?? "/usr/bin/perl")
         process.arguments = [
             "-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new()); exec @ARGV or die", "unshare", "--mount",
-            "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", script, path,
+            "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", script, path, name,
+            listens ? "-l" : "",
         ]
+        var environment = ProcessInfo.processInfo.environment
+        environment["QEMU_CONF"] = listens ? "user = \"root\"\ngroup = \"root\"" : ""
+        process.environment = environment
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
         process.standardOutput = output
@@ -122,6 +136,22 @@ final class LibvirtDaemon: @unchecked Sendable {
             }
             guard last == "DONE 0" else { throw Failure(text: text) }
             return text.split(separator: "\n").dropLast().joined(separator: "\n")
+        }
+    }
+
+    /// Joins the networks of two daemons by a cable; they then reach each other at 10.77.0.1 and 10.77.0.2.
+    static func join(_ one: LibvirtDaemon, _ two: LibvirtDaemon) throws {
+        let names = ["knl\(UInt16.random(in: 0...UInt16.max))a", "knl\(UInt16.random(in: 0...UInt16.max))b"]
+        let ip = Subprocess.find("ip") ?? "/sbin/ip"
+        let add = ["link", "add", names[0], "type", "veth", "peer", "name", names[1]]
+        try Process.run(URL(fileURLWithPath: ip), arguments: add).waitUntilExit()
+        for (number, daemon) in [one, two].enumerated() {
+            // The process that made the namespaces is in the network's itself.
+            let move = ["link", "set", names[number], "netns", "\(daemon.process.processIdentifier)"]
+            try Process.run(URL(fileURLWithPath: ip), arguments: move).waitUntilExit()
+            try daemon.run(
+                "ip addr add 10.77.0.\(number + 1)/24 dev \(names[number]) && ip link set \(names[number]) up")
+            try daemon.run("printf '10.77.0.1 kn-one\\n10.77.0.2 kn-two\\n' >>/etc/hosts")
         }
     }
 

@@ -4,7 +4,8 @@ import Glibc
 
 /// A domain of a connection: libvirt's word for a guest. Every method blocks.
 struct LibvirtDomain: ~Copyable {
-    private let pointer: OpaquePointer
+    /// libvirt's object.
+    let pointer: OpaquePointer
 
     /// Takes over a reference that libvirt returned.
     fileprivate init(owning pointer: OpaquePointer) { self.pointer = pointer }
@@ -30,7 +31,9 @@ struct LibvirtDomain: ~Copyable {
     func powerState() throws(LibvirtFailure) -> PowerState {
         var state: Int32 = 0
         guard virDomainGetState(pointer, &state, nil, 0) == 0 else { throw .last("read the guest's state") }
-        return PowerState(libvirtState: state)
+        let power = PowerState(libvirtState: state)
+        // To libvirt a guest whose memory is on disk is off.
+        return power == .shutdown && hasSavedMemory ? .suspended : power
     }
 
     /// Our element in the domain's metadata; `nil` when it has none, so is not ours.
@@ -79,10 +82,13 @@ struct LibvirtDomain: ~Copyable {
     }
 
     /// Forgets the definition and what libvirt keeps beside it. Succeeds when it is forgotten already.
-    func undefine() throws(LibvirtFailure) {
+    ///
+    /// - Parameter keepingFirmware: whether the firmware's variables stay, because the guest goes on elsewhere.
+    func undefine(keepingFirmware: Bool = false) throws(LibvirtFailure) {
+        let firmware = keepingFirmware ? VIR_DOMAIN_UNDEFINE_KEEP_NVRAM : VIR_DOMAIN_UNDEFINE_NVRAM
         let flags =
             VIR_DOMAIN_UNDEFINE_MANAGED_SAVE.rawValue | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA.rawValue
-            | VIR_DOMAIN_UNDEFINE_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA.rawValue
+            | firmware.rawValue | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA.rawValue
         if virDomainUndefineFlags(pointer, UInt32(flags)) == 0 { return }
         var failure = LibvirtFailure.last("undefine the guest")
         if failure.isNoDomain { return }
@@ -156,7 +162,13 @@ extension PowerState {
         case VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_RESUMED: .running
         case VIR_DOMAIN_EVENT_SUSPENDED: .paused
         case VIR_DOMAIN_EVENT_STOPPED:
-            UInt32(bitPattern: detail) == VIR_DOMAIN_EVENT_STOPPED_CRASHED.rawValue ? .crashed : .shutdown
+            switch virDomainEventStoppedDetailType(rawValue: UInt32(bitPattern: detail)) {
+            case VIR_DOMAIN_EVENT_STOPPED_CRASHED: .crashed
+            case VIR_DOMAIN_EVENT_STOPPED_SAVED: .suspended
+            // It runs on, elsewhere.
+            case VIR_DOMAIN_EVENT_STOPPED_MIGRATED: nil
+            default: .shutdown
+            }
         case VIR_DOMAIN_EVENT_PMSUSPENDED: .suspended
         case VIR_DOMAIN_EVENT_CRASHED: .crashed
         default: nil

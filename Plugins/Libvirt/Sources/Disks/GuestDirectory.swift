@@ -11,6 +11,13 @@ struct GuestDirectory: Hashable, Sendable {
     /// The directory of a guest, whether it exists or not.
     init(_ guest: GuestID, in instancesPath: String) { path = "\(instancesPath)/\(guest)" }
 
+    /// What a guest that has moved away leaves until the move is confirmed.
+    static func departed(_ guest: GuestID, in instancesPath: String) -> GuestDirectory {
+        GuestDirectory(path: "\(instancesPath)/\(guest)_resize")
+    }
+
+    private init(path: String) { self.path = path }
+
     var rootDisk: String { "\(path)/disk" }
     var ephemeralDisk: String { "\(path)/disk.eph0" }
     var swapDisk: String { "\(path)/disk.swap" }
@@ -19,6 +26,15 @@ struct GuestDirectory: Hashable, Sendable {
     var consoleLog: String { "\(path)/console.log" }
     /// The definition as it was made, kept for hard reboots.
     var definition: String { "\(path)/domain.xml" }
+    /// The definition that is in force while the guest is in rescue.
+    var rescueDefinition: String { "\(path)/rescue.xml" }
+    var rescueDisk: String { "\(path)/disk.rescue" }
+    var rescueConfigDrive: String { "\(path)/disk.config.rescue" }
+    /// Where the firmware keeps its variables.
+    var firmwareVariables: String { "\(path)/firmware-variables.fd" }
+    /// A snapshot in the making, and its form for the image service.
+    var snapshot: String { "\(path)/.snapshot" }
+    var convertedSnapshot: String { "\(path)/.snapshot-converted" }
     private var recordPath: String { "\(path)/guest.json" }
 
     /// What was last done to the guest.
@@ -31,6 +47,18 @@ struct GuestDirectory: Hashable, Sendable {
         var spawnedBy: Int64
         /// Whether spawn has come to its end.
         var complete: Bool
+        /// Tells by which two nodes see that they look at the same files.
+        var token: String?
+        /// The operation that brought it into rescue; `nil` when it is not.
+        var rescuedBy: Int64?
+        /// Whether its file systems were frozen and not thawed since.
+        var isFrozen: Bool?
+        /// The administrator's name in the guest.
+        var adminUser: String?
+
+        init(operation: Int64, spawnedBy: Int64, complete: Bool) {
+            (self.operation, self.spawnedBy, self.complete) = (operation, spawnedBy, complete)
+        }
     }
 
     /// The record; `nil` when there is none or it cannot be read.
@@ -47,6 +75,16 @@ struct GuestDirectory: Hashable, Sendable {
         guard let data = try? JSONEncoder().encode(record) else { throw FileFailure(call: "encode", number: EINVAL) }
         try writeDurably(Array(data), to: recordPath)
     }
+
+    /// Changes the record, where there is one.
+    func update(_ change: (inout Record) -> Void) throws(FileFailure) {
+        guard var record = record() else { return }
+        change(&record)
+        try write(record)
+    }
+
+    /// The definition in force: that of the rescue, or the usual one.
+    var definitionInForce: String { record()?.rescuedBy == nil ? definition : rescueDefinition }
 
     /// Makes the directory. Others may pass through it, because the hypervisor runs as another user, but not list it.
     func create() throws(FileFailure) { try makeDirectories(path, mode: 0o711) }

@@ -18,21 +18,32 @@ struct GuestDisks: Sendable {
         -> DiskFormat
     {
         let wanted = UInt64(clamping: spec.flavor.rootGiB) * Self.gib
-        let base = try await cache.base(for: image, sizeMax: wanted > 0 ? wanted : nil)
-        let size = wanted > 0 ? wanted : base.virtualSize
-        switch imagesType {
-        case .qcow2:
-            try await qemuImg.createOverlay(directory.rootDisk, base: base.path, baseFormat: base.format, size: size)
-            return .qcow2
-        case .raw:
-            try await qemuImg.convert(
-                base.path, base.format, to: directory.rootDisk, .raw, virtualSize: base.virtualSize)
-            try await fileCall { () throws(FileFailure) in
-                guard truncate(directory.rootDisk, off_t(clamping: size)) == 0 else {
-                    throw FileFailure(call: "size \(directory.rootDisk)", number: errno)
+        return try await cache.withBase(for: image, sizeMax: wanted > 0 ? wanted : nil) {
+            base async throws(DriverError) in
+            let size = wanted > 0 ? wanted : base.virtualSize
+            switch imagesType {
+            case .qcow2:
+                try await qemuImg.createOverlay(
+                    directory.rootDisk, base: base.path, baseFormat: base.format, size: size)
+                return .qcow2
+            case .raw:
+                try await qemuImg.convert(
+                    base.path, base.format, to: directory.rootDisk, .raw, virtualSize: base.virtualSize)
+                try await fileCall { () throws(FileFailure) in
+                    guard truncate(directory.rootDisk, off_t(clamping: size)) == 0 else {
+                        throw FileFailure(call: "size \(directory.rootDisk)", number: errno)
+                    }
                 }
+                return .raw
             }
-            return .raw
+        }
+    }
+
+    /// Makes the disk that a rescue boots from: an overlay on the cached image.
+    func makeRescue(_ image: ImageSpec, allowsISO: Bool, in directory: GuestDirectory) async throws(DriverError) {
+        try await cache.withBase(for: image, sizeMax: nil, allowsISO: allowsISO) { base async throws(DriverError) in
+            try await qemuImg.createOverlay(
+                directory.rescueDisk, base: base.path, baseFormat: base.format, size: base.virtualSize)
         }
     }
 
@@ -54,7 +65,11 @@ struct GuestDisks: Sendable {
     }
 
     /// Makes the configuration drive: ISO 9660 with Joliet and Rock Ridge names, labelled `config-2`.
-    func makeConfigDrive(_ files: [String: [UInt8]], in directory: GuestDirectory) async throws(DriverError) {
+    ///
+    /// - Parameter path: where; `nil` for the guest's usual drive.
+    func makeConfigDrive(
+        _ files: [String: [UInt8]], in directory: GuestDirectory, at path: String? = nil
+    ) async throws(DriverError) {
         for path in files.keys.sorted() {
             let parts = path.split(separator: "/", omittingEmptySubsequences: false)
             guard !parts.isEmpty, parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." && !$0.contains("\0") })
@@ -75,8 +90,8 @@ struct GuestDisks: Sendable {
                 }
             }
             let arguments = [
-                "-o", directory.configDrive, "-ldots", "-allow-lowercase", "-allow-multidot", "-l", "-publisher",
-                "Kilonova", "-quiet", "-J", "-r", "-V", "config-2", root,
+                "-o", path ?? directory.configDrive, "-ldots", "-allow-lowercase", "-allow-multidot", "-l",
+                "-publisher", "Kilonova", "-quiet", "-J", "-r", "-V", "config-2", root,
             ]
             try await run(Subprocess(mkisofsCommand, arguments, timeout: .seconds(120)))
             outcome = .success(())

@@ -58,6 +58,38 @@ struct XMLElement: Hashable, Sendable {
         return String(text)
     }
 
+    /// Changes the first child of that name, where there is one.
+    mutating func edit<Failure: Error>(
+        _ name: String, _ body: (inout XMLElement) throws(Failure) -> Void
+    ) throws(Failure) {
+        for index in contents.indices {
+            guard case .element(var element) = contents[index], element.name == name else { continue }
+            try body(&element)
+            contents[index] = .element(element)
+            return
+        }
+    }
+
+    /// Changes every child.
+    mutating func editChildren(_ body: (inout XMLElement) -> Void) {
+        for index in contents.indices {
+            guard case .element(var element) = contents[index] else { continue }
+            body(&element)
+            contents[index] = .element(element)
+        }
+    }
+
+    /// Removes the children for which `isUnwanted` holds.
+    mutating func remove(where isUnwanted: (XMLElement) -> Bool) {
+        contents.removeAll { if case .element(let element) = $0 { isUnwanted(element) } else { false } }
+    }
+
+    /// Sets an attribute; `nil` removes it.
+    mutating func set(_ attribute: String, _ value: String?) {
+        attributes.removeAll { $0.name == attribute }
+        if let value { attributes.append((name: attribute, value: value)) }
+    }
+
     static func == (left: Self, right: Self) -> Bool {
         left.name == right.name && left.contents == right.contents
             && left.attributes.elementsEqual(right.attributes) { $0 == $1 }

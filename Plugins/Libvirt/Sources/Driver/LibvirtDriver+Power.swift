@@ -62,14 +62,20 @@ extension LibvirtDriver {
         }
     }
 
-    private func pullThePlug(_ guest: GuestID) async throws(DriverError) {
-        try await session.change(guest) { connection throws(LibvirtFailure) in try connection.domain(guest)?.stop() }
+    /// Stops the guest at once and forgets its memory.
+    func pullThePlug(_ guest: GuestID) async throws(DriverError) {
+        try await session.change(guest) { connection throws(LibvirtFailure) in
+            guard let domain = try connection.domain(guest) else { return }
+            try domain.stop()
+            // Memory on disk would bring back what the plug was pulled on.
+            try domain.discardSavedMemory()
+        }
     }
 
     /// Presses the power button again and again until the guest is off.
     ///
     /// - Returns: whether it went off within the grace. A guest that does not run cannot hear, and is not asked.
-    private func goesDownByItself(_ guest: GuestID, within grace: Duration) async throws(DriverError) -> Bool {
+    func goesDownByItself(_ guest: GuestID, within grace: Duration) async throws(DriverError) -> Bool {
         guard grace > .zero, try await ourPowerState(guest) == .running else { return false }
         let clock = ContinuousClock()
         let deadline = clock.now + grace
@@ -85,19 +91,6 @@ extension LibvirtDriver {
             if try await !isUp(guest) { return true }
         }
         return false
-    }
-
-    /// Gives libvirt the definition that was kept when the guest was made.
-    private func defineAgain(_ guest: GuestID) async throws(DriverError) {
-        let directory = directory(of: guest)
-        let kept: String? = await threads.run {
-            exists(directory.rootDisk) ? try? readText(directory.definition, bytesMax: 1 << 20) : nil
-        }
-        guard let kept else { throw .noSuchGuest(guest) }
-        try await session.change(guest) { connection throws(LibvirtFailure) in
-            try connection.define(kept)
-            return
-        }
     }
 
     func guests() async throws(DriverError) -> [GuestSummary] {

@@ -9,7 +9,9 @@ extension LibvirtDriver {
             let record = try await self.files { () throws(FileFailure) in directory.record() }
             switch try await self.presence(of: spec.id) {
             case .foreign(let name): throw Self.foreign(spec.id, name)
-            case .ours(.running) where record?.complete == true && record?.spawnedBy == call.operation:
+            case .ours(let power)
+            where record?.complete == true && record?.spawnedBy == call.operation
+                && (power == .running || !spec.isRunning):
                 return GuestIdentity(spec.id).handle
             case .ours where record?.complete != false:
                 throw .refused("guest \(spec.id) exists already")
@@ -18,108 +20,64 @@ extension LibvirtDriver {
                 try await self.removeEverything(spec.id, directory)
             }
             try await self.build(spec, call, directory)
-            let removed = self.removed
-            await self.threads.run { removed.forget(spec.id) }
             return GuestIdentity(spec.id).handle
         }
     }
 
     private func build(_ spec: GuestSpec, _ call: DriverCall, _ directory: GuestDirectory) async throws(DriverError) {
-        guard let image = spec.image else { throw .notSupported("booting from a volume") }
-        for interface in spec.interfaces where interface.binding.kind != .bridge {
-            throw .refused("port \(interface.portID) is bound as \(interface.binding.kind.rawValue), not to a bridge")
-        }
-        let capabilities = try await machineCapabilities(image)
-        let devices = try GuestDevices.choose(spec, capabilities, arch: facts.capabilities.arch)
-        if let most = capabilities.vcpusMax, spec.flavor.vcpus > most {
-            throw .refused("the flavor has \(spec.flavor.vcpus) processors, a guest here at most \(most)")
-        }
+        let plan = try await plan(spec)
         try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
-            var record = GuestDirectory.Record(operation: call.operation, spawnedBy: call.operation, complete: false)
-            let first = record
+            let first = Self.newRecord(spec, call)
             rollback.onFailure { [threads] in await threads.run { try? removeTree(directory.path) } }
             try await self.files { () throws(FileFailure) in
                 try directory.create()
                 try directory.write(first)
             }
-            let disks = try await self.makeDisks(spec, image, devices, directory)
-            let definition = DomainDefinition(
-                spec: spec, virtType: self.facts.decision.virtType, arch: self.facts.capabilities.arch,
-                machine: capabilities.machine, emulator: self.facts.emulator, cpu: self.facts.cpu, devices: devices,
-                disks: disks, cacheMode: self.cacheMode, consoleLog: directory.consoleLog,
-                vncListen: self.options.vncListen, rngDevicePath: self.options.rngDevicePath,
-                node: self.host.nodeName, operation: call.operation
-            ).xml
+            let disks = try await self.makeDisks(spec, directory)
+            try await self.establish(spec, plan, disks, call, directory)
+        }
+    }
+
+    /// The record of a guest that is being made.
+    static func newRecord(_ spec: GuestSpec, _ call: DriverCall) -> GuestDirectory.Record {
+        var record = GuestDirectory.Record(operation: call.operation, spawnedBy: call.operation, complete: false)
+        record.token = UUIDValue.random().description
+        let properties = spec.image?.properties ?? [:]
+        record.adminUser =
+            properties["os_admin_user"] ?? (properties["os_type"] == "windows" ? "Administrator" : nil)
+        return record
+    }
+
+    /// Defines a guest whose disks are there, starts it where the specification says so, and notes that it is whole.
+    /// If it throws, neither domain nor secrets remain; the files stay as they are.
+    func establish(
+        _ spec: GuestSpec, _ plan: GuestPlan, _ disks: LocalDisks, _ call: DriverCall, _ directory: GuestDirectory
+    ) async throws(DriverError) {
+        let definition = try await compose(spec, plan, disks, call, directory).xml
+        try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
             try await self.files { () throws(FileFailure) in
                 try writeDurably(Array(definition.utf8), to: directory.definition)
             }
             if Task.isCancelled { throw .cancelled }
+            rollback.onFailure { await self.forgetSecrets(of: spec.volumes.map(\.id)) }
+            try await self.keepSecrets(of: spec.volumes)
             rollback.onFailure { await self.removeDomain(spec.id) }
             try await self.session.change(spec.id) { connection throws(LibvirtFailure) in
                 try connection.define(definition)
                 return
             }
-            try await self.startDomain(spec.id)
+            if spec.isRunning { try await self.startDomain(spec.id) }
             if Task.isCancelled { throw .cancelled }
-            record.complete = true
-            let last = record
-            try await self.files { () throws(FileFailure) in try directory.write(last) }
-        }
-    }
-
-    /// What guests of the image's machine type, or of the default one, can have.
-    private func machineCapabilities(_ image: ImageSpec) async throws(DriverError) -> DomainCapabilities {
-        guard let machine = image.properties["hw_machine_type"], !machine.isEmpty, machine != facts.machine else {
-            return facts.domainCapabilities
-        }
-        let (arch, virtType) = (facts.capabilities.arch, facts.decision.virtType)
-        let xml: String
-        do throws(DriverError) {
-            xml = try await session.read { connection throws(LibvirtFailure) in
-                try connection.domainCapabilities(arch: arch, machine: machine, virtType: virtType)
+            try await self.files { () throws(FileFailure) in
+                try directory.update { record in
+                    record.complete = true
+                    record.operation = max(record.operation, call.operation)
+                }
             }
-        } catch .unreachable(let text) {
-            throw .unreachable(text)
-        } catch .cancelled {
-            throw .cancelled
-        } catch {
-            throw .imageUnacceptable(
-                "Image property hw_machine_type = \(machine) is not possible on this host: \(error.message)")
         }
-        guard let capabilities = try? DomainCapabilities(xml: xml) else {
-            throw .failed("libvirt's capabilities of machine type \(machine) cannot be read")
-        }
-        return capabilities
-    }
-
-    private func makeDisks(
-        _ spec: GuestSpec, _ image: ImageSpec, _ devices: GuestDevices, _ directory: GuestDirectory
-    ) async throws(DriverError) -> [DomainDefinition.Disk] {
-        var names = DeviceNames()
-        var made: [DomainDefinition.Disk] = []
-        func add(
-            _ role: DomainDefinition.Disk.Role, _ path: String, _ format: DiskFormat, bus: String
-        ) throws(DriverError) {
-            guard let device = names.next(on: bus) else { throw .refused("too many disks for the bus \(bus)") }
-            made.append(DomainDefinition.Disk(role: role, path: path, format: format, bus: bus, device: device))
-        }
-        host.report(DriverProgress(guest: spec.id, phase: "preparing image"))
-        let format = try await disks.makeRoot(spec, image, in: directory)
-        try add(.root, directory.rootDisk, format, bus: devices.diskBus)
-        host.report(DriverProgress(guest: spec.id, phase: "making disks"))
-        if spec.flavor.ephemeralGiB > 0 {
-            try await disks.makeEphemeral(gib: spec.flavor.ephemeralGiB, in: directory)
-            try add(.ephemeral, directory.ephemeralDisk, .raw, bus: devices.diskBus)
-        }
-        if spec.flavor.swapMiB > 0 {
-            try await disks.makeSwap(mib: spec.flavor.swapMiB, in: directory)
-            try add(.swap, directory.swapDisk, .raw, bus: devices.diskBus)
-        }
-        if let files = spec.configDrive {
-            try await disks.makeConfigDrive(files, in: directory)
-            try add(.configDrive, directory.configDrive, .raw, bus: devices.cdromBus)
-        }
-        return made
+        await keepAsExpanded(spec.id)
+        let removed = self.removed
+        await self.threads.run { removed.forget(spec.id) }
     }
 
     /// Starts a defined guest. Cancelling the task stops the start, which then fails.
@@ -157,29 +115,34 @@ extension LibvirtDriver {
             try await self.admit(call, guest)
             if case .foreign(let name) = try await self.presence(of: guest) { throw Self.foreign(guest, name) }
             try await self.removeEverything(guest, self.directory(of: guest))
-            let removed = self.removed
-            try await self.files { () throws(FileFailure) in try removed.note(guest, operation: call.operation) }
+            let (removed, departed) = (self.removed, GuestDirectory.departed(guest, in: self.options.instancesPath))
+            try await self.files { () throws(FileFailure) in
+                try removeTree(departed.path)
+                try removed.note(guest, operation: call.operation)
+            }
         }
     }
 
-    /// Removes domain, definition and files of a guest known to be ours.
+    /// Removes domain, definition, secrets and files of a guest known to be ours.
     func removeEverything(_ guest: GuestID, _ directory: GuestDirectory) async throws(DriverError) {
+        let volumes = (try? await keptDocument(guest))?.volumes ?? []
         try await session.change(guest) { connection throws(LibvirtFailure) in
             guard let domain = try connection.domain(guest) else { return }
             try domain.stop()
             try domain.undefine()
         }
+        await forgetSecrets(of: volumes)
         try await files { () throws(FileFailure) in try removeTree(directory.path) }
     }
 
     /// Undo of a definition: tries for a while, because files of a running guest must not be removed under it.
-    private func removeDomain(_ guest: GuestID) async {
+    func removeDomain(_ guest: GuestID) async {
         for attempt in 1...5 {
             do throws(DriverError) {
                 try await session.change(guest) { connection throws(LibvirtFailure) in
                     guard let domain = try connection.domain(guest) else { return }
                     try domain.stop()
-                    try domain.undefine()
+                    try domain.undefine(keepingFirmware: true)
                 }
                 return
             } catch {

@@ -8,7 +8,6 @@ import Glibc
 /// libvirt keeps the guests; this object keeps a connection, a directory of disks and no state of its own that could
 /// not be found again from those two.
 final class LibvirtDriver: ComputeDriver {
-    let capabilities: Capabilities
     let session: LibvirtSession
     let options: LibvirtOptions
     let facts: HypervisorFacts
@@ -18,6 +17,10 @@ final class LibvirtDriver: ComputeDriver {
     let threads: BlockingThreads
     let cacheMode: String
     let removed: RemovedGuests
+    /// How often each guest's file systems were frozen; tells the one who thaws late whether it is still meant.
+    let lastThaw = Locked<[GuestID: Int]>([:])
+    /// What guests that have departed were given along, while this process lives.
+    let departures = Locked<[GuestID: MovePackage]>([:])
     private let locks = GuestLocks()
     private let source: InventorySource
 
@@ -61,9 +64,6 @@ final class LibvirtDriver: ComputeDriver {
         disks = GuestDisks(
             cache: cache, qemuImg: qemuImg, threads: threads, imagesType: options.imagesType,
             mkisofsCommand: options.mkisofsCommand)
-        capabilities = Capabilities(
-            consoleLog: ConsoleLogs(instancesPath: options.instancesPath, threads: threads),
-            bindings: [.bridge], imageFormats: Set(DiskFormat.bootable.map(\.rawValue)), facts: [.configDrive])
         let look: InventorySource.Look = {
             do throws(DriverError) {
                 return try await Self.inventory(session, options, facts, threads)
@@ -120,6 +120,7 @@ final class LibvirtDriver: ComputeDriver {
         let (bytesMax, filesMax, removed, threads) = (
             options.consoleLogBytesMax, options.consoleLogFilesMax, removed, threads
         )
+        thawLeftovers()
         source.start {
             await threads.run {
                 for name in namesInDirectory(instances) {
@@ -127,6 +128,19 @@ final class LibvirtDriver: ComputeDriver {
                     try? GuestDirectory(guest, in: instances).rotateConsoleLog(bytesMax: bytesMax, filesMax: filesMax)
                 }
                 removed.prune(now: time(nil))
+            }
+        }
+    }
+
+    /// Thaws what a driver that died had frozen.
+    private func thawLeftovers() {
+        let instances = options.instancesPath
+        threads.start { [weak self] in
+            for name in namesInDirectory(instances) {
+                guard let guest = GuestID(name),
+                    GuestDirectory(guest, in: instances).record()?.isFrozen == true
+                else { continue }
+                self?.thaw(guest, after: .seconds(1))
             }
         }
     }
@@ -167,7 +181,8 @@ final class LibvirtDriver: ComputeDriver {
                     total: Int(space.total / gib), reserved: (options.reservedDiskMiB + 1023) / 1024,
                     allocationRatio: options.diskAllocationRatio),
             ],
-            traits: facts.traits, diskFreeGiB: Int(space.free / gib), uptime: await threads.run { HostUptime.read() })
+            traits: facts.traits, diskFreeGiB: Int(space.free / gib), uptime: await threads.run { HostUptime.read() },
+            topology: facts.capabilities.topology)
     }
 }
 

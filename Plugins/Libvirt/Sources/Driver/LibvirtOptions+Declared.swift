@@ -2,7 +2,7 @@ import DriverAPI
 
 extension LibvirtOptions {
     /// Every option, as the host checks and documents it.
-    static let declared: [DriverOption] = hypervisor + disks + consoles + inventory
+    static let declared: [DriverOption] = hypervisor + disks + consoles + devices + migration + inventory
 
     private static let hypervisor: [DriverOption] = [
         DriverOption(
@@ -70,7 +70,45 @@ extension LibvirtOptions {
             "console_log_max_files", .integer(min: 1, max: 99), default: "3",
             help: "Rotated console logs kept for each guest."),
         DriverOption(
-            "server_listen", .string, default: "127.0.0.1", help: "Address on which guests' VNC servers listen."),
+            "server_listen", .string, default: "127.0.0.1",
+            help: "Address on which guests' graphical and serial consoles listen."),
+        DriverOption(
+            "server_proxyclient_address", .string, default: nil,
+            help: "Address at which console proxies reach this node; where the consoles listen when nothing is said."),
+        DriverOption(
+            "graphics", .list, default: "vnc", help: "Graphical consoles that guests get: vnc, spice or both."),
+        DriverOption(
+            "serial_console", .boolean, default: "false",
+            help: "Serve each new guest's serial port over TCP as well as writing it to the console log."),
+        DriverOption(
+            "serial_port_range", .string, default: "10000:20000", help: "Ports for serial consoles, first:last."),
+    ]
+
+    private static let devices: [DriverOption] = [
+        DriverOption(
+            "device_detach_attempts", .integer(min: 1, max: nil), default: "8",
+            help: "How often a running guest is asked to give a device back."),
+        DriverOption(
+            "device_detach_timeout", .seconds, default: "20", help: "How long each time it may take."),
+        DriverOption(
+            "num_pcie_ports", .integer(min: 0, max: 28), default: "16",
+            help: "On machine type q35: slots for all devices, also for those that are attached to a running guest."),
+        DriverOption(
+            "my_ip", .string, default: "127.0.0.1", help: "This node's address, as the volume service is told."),
+    ]
+
+    private static let migration: [DriverOption] = [
+        DriverOption(
+            "live_migration_inbound_addr", .string, default: nil,
+            help: "Name or address at which other nodes reach this one for live migration; its host name when "
+                + "nothing is said."),
+        DriverOption(
+            "live_migration_uri", .string, default: nil,
+            help: "This node's libvirt daemon as other nodes' daemons reach it, %s for the address; "
+                + "qemu+tcp://%s/system when nothing is said, qemu+tls with live_migration_with_native_tls."),
+        DriverOption(
+            "live_migration_with_native_tls", .boolean, default: "false",
+            help: "Encrypt memory and disks on their way; QEMU needs its certificates on both nodes."),
     ]
 
     private static let inventory: [DriverOption] = [

@@ -21,7 +21,23 @@ struct LibvirtOptions: Sendable {
     var instancesPath: String
     var consoleLogBytesMax = 4 << 20
     var consoleLogFilesMax = 3
-    var vncListen = "127.0.0.1"
+    /// Address on which graphical consoles listen, and at which proxies reach this node where that differs.
+    var consoleListen = "127.0.0.1"
+    var consoleAddress: String?
+    /// Kinds of graphical console: `vnc`, `spice`.
+    var graphics = ["vnc"]
+    var serialConsole = false
+    var serialPorts = 10_000...20_000
+    var detachAttempts = 8
+    var detachTimeout: Duration = .seconds(20)
+    /// Slots for devices, also for those that come later, on machines with PCI Express.
+    var expressPorts = 16
+    /// This node's address for the volume service.
+    var myAddress = "127.0.0.1"
+    /// How other nodes reach this one for live migration.
+    var migrationAddress: String?
+    var migrationURI: String?
+    var migrationEncrypts = false
     var qemuImgCPUSecondsMax = 30
     var qemuImgAddressSpaceGiB = 2
     var conversionTimeout: Duration = .seconds(1800)
@@ -62,7 +78,17 @@ struct LibvirtOptions: Sendable {
         text("rng_dev_path", &rngDevicePath)
         whole("console_log_max_bytes", &consoleLogBytesMax)
         whole("console_log_max_files", &consoleLogFilesMax)
-        text("server_listen", &vncListen)
+        text("server_listen", &consoleListen)
+        consoleAddress = configuration.string("server_proxyclient_address").flatMap { $0.isEmpty ? nil : $0 }
+        if configuration.string("graphics") != nil { graphics = configuration.list("graphics") }
+        serialConsole = configuration.boolean("serial_console")
+        whole("device_detach_attempts", &detachAttempts)
+        detachTimeout = configuration.number("device_detach_timeout").map { .seconds($0) } ?? detachTimeout
+        whole("num_pcie_ports", &expressPorts)
+        text("my_ip", &myAddress)
+        migrationAddress = configuration.string("live_migration_inbound_addr").flatMap { $0.isEmpty ? nil : $0 }
+        migrationURI = configuration.string("live_migration_uri").flatMap { $0.isEmpty ? nil : $0 }
+        migrationEncrypts = configuration.boolean("live_migration_with_native_tls")
         whole("images_cpu_time_limit", &qemuImgCPUSecondsMax)
         whole("images_address_space_limit", &qemuImgAddressSpaceGiB)
         conversionTimeout = configuration.number("image_conversion_timeout").map { .seconds($0) } ?? conversionTimeout
@@ -76,6 +102,7 @@ struct LibvirtOptions: Sendable {
         number("disk_allocation_ratio", &diskAllocationRatio)
         inventoryInterval = configuration.number("inventory_interval").map { .seconds($0) } ?? inventoryInterval
         try readPairs(configuration)
+        try readConsoles(configuration)
         try checkCPU()
     }
 
@@ -97,6 +124,19 @@ struct LibvirtOptions: Sendable {
                         + modes.joined(separator: ", "))
             }
             diskCacheMode = parts[1]
+        }
+    }
+
+    private mutating func readConsoles(_ configuration: DriverConfiguration) throws(DriverError) {
+        for kind in graphics where !["vnc", "spice"].contains(kind) {
+            throw .badConfiguration("[libvirt] graphics = \(kind) must be a list of vnc and spice")
+        }
+        if let text = configuration.string("serial_port_range") {
+            let ends = text.split(separator: ":").compactMap { Int($0) }
+            guard ends.count == 2, ends[0] > 0, ends[0] <= ends[1], ends[1] < 65_536 else {
+                throw .badConfiguration("[libvirt] serial_port_range = \(text) must have the form 10000:20000")
+            }
+            serialPorts = ends[0]...ends[1]
         }
     }
 

@@ -156,6 +156,15 @@ func makeSparseFile(_ path: String, size: UInt64, mode: mode_t = 0o600) throws(F
     }
 }
 
+/// Whether a file can be opened past the page cache.
+func opensDirectly(_ path: String) -> Bool {
+    let directAccess: Int32 = 0o40000  // O_DIRECT, which Swift's Glibc does not show
+    let file = open(path, O_RDONLY | O_CLOEXEC | directAccess)
+    guard file >= 0 else { return false }
+    close(file)
+    return true
+}
+
 /// Whether files in a directory can be opened past the page cache.
 func supportsDirectAccess(_ path: String) -> Bool {
     let probe = "\(path)/.direct-access-probe"

@@ -16,6 +16,8 @@ struct HostCapabilities: Hashable, Sendable {
     var arch: String
     var cpu: CPUDescription
     var guests: [Guest]
+    /// Processors and memory by NUMA cell; `nil` where libvirt says nothing of them.
+    var topology: HostTopology?
 
     /// Reads libvirt's document.
     init(xml: String) throws(XMLReader.Failure) {
@@ -28,6 +30,7 @@ struct HostCapabilities: Hashable, Sendable {
             arch: arch, vendor: cpu?.child("vendor")?.text ?? "", model: cpu?.child("model")?.text ?? "",
             sockets: count("sockets"), cores: count("cores"), threads: count("threads"),
             features: (cpu?.children("feature") ?? []).compactMap { $0["name"] }.sorted())
+        self.topology = Self.topology(root.descendant("host", "topology", "cells"))
         guests = root.children("guest").compactMap { guest in
             guard let arch = guest.child("arch"), let name = arch["name"] else { return nil }
             return Guest(
@@ -35,6 +38,23 @@ struct HostCapabilities: Hashable, Sendable {
                 virtTypes: arch.children("domain").compactMap { $0["type"] },
                 emulator: arch.child("emulator")?.text)
         }
+    }
+
+    private static func topology(_ cells: XMLElement?) -> HostTopology? {
+        let found = (cells?.children("cell") ?? []).compactMap { cell -> HostCell? in
+            guard let id = cell["id"].flatMap({ Int($0) }) else { return nil }
+            let processors = cell.child("cpus")?.children("cpu") ?? []
+            let siblings = Set(processors.map { GuestPlacement.numbers($0["siblings"] ?? "") }).filter { $0.count > 1 }
+            var pages: [Int: Int] = [:]
+            for page in cell.children("pages") {
+                if let size = page["size"].flatMap({ Int($0) }) { pages[size] = Int(page.text) ?? 0 }
+            }
+            return HostCell(
+                id: id, cpus: Set(processors.compactMap { $0["id"].flatMap { Int($0) } }),
+                siblings: siblings.sorted { ($0.min() ?? 0) < ($1.min() ?? 0) },
+                memoryMiB: (cell.child("memory").flatMap { Int($0.text) } ?? 0) / 1024, pages: pages)
+        }
+        return found.isEmpty ? nil : HostTopology(cells: found.sorted { $0.id < $1.id })
     }
 
     /// What can run here, for reports. KVM is left out where guests could not use it.
@@ -56,6 +76,10 @@ struct DomainCapabilities: Hashable, Sendable {
     var videoModels: Set<String>
     var graphics: Set<String>
     var rngModels: Set<String>
+    /// Kinds of firmware that libvirt finds by itself: `bios`, `efi`.
+    var firmwares: Set<String>
+    /// Whether there is firmware that boots signed systems only.
+    var hasSecureFirmware: Bool
     /// Supported CPU modes.
     var cpuModes: Set<String>
     /// The `<mode name='host-model'>` element as a `<cpu>` element.
@@ -79,6 +103,13 @@ struct DomainCapabilities: Hashable, Sendable {
         videoModels = values("video", "modelType")
         graphics = values("graphics", "type")
         rngModels = values("rng", "model")
+        let system = root.child("os")
+        func systemValues(_ list: XMLElement?, _ name: String) -> Set<String> {
+            let named = list?.children("enum").first { $0["name"] == name }
+            return Set((named?.children("value") ?? []).map(\.text))
+        }
+        firmwares = systemValues(system, "firmware")
+        hasSecureFirmware = systemValues(system?.child("loader"), "secure").contains("yes")
         let modes = (root.child("cpu")?.children("mode") ?? []).filter { $0["supported"] == "yes" }
         cpuModes = Set(modes.compactMap { $0["name"] })
         hostModel = modes.first { $0["name"] == "host-model" }.map { mode in

@@ -3,8 +3,8 @@ import DriverAPI
 
 /// What is found out about the hypervisor when the driver starts; fixed from then on.
 struct HypervisorFacts: Sendable {
-    /// libvirt versions below this are refused: metadata, virtlogd and domain capabilities as used here.
-    static let libraryVersionMin = 7_000_000
+    /// libvirt versions below this are refused: metadata, virtlogd, domain capabilities and backups as used here.
+    static let libraryVersionMin = 7_002_000
 
     var decision: VirtTypeDecision
     var capabilities: HostCapabilities
@@ -21,6 +21,8 @@ struct HypervisorFacts: Sendable {
     var hypervisorVersion: Int
     var hostname: String
     var libraryVersion: Int
+    /// Kinds of volume that QEMU here can open.
+    var volumeKinds: Set<VolumeConnection.Kind>
 
     /// Asks libvirt and the host.
     static func find(
@@ -29,7 +31,7 @@ struct HypervisorFacts: Sendable {
         let probe = await threads.run { KVMProbe.look() }
         let raw = try await session.read { connection throws(LibvirtFailure) in try RawFacts(connection, options) }
         guard raw.libraryVersion >= libraryVersionMin else {
-            throw .notSupported("libvirt \(raw.libraryVersion / 1_000_000) is too old; 7.0 or newer is needed")
+            throw .notSupported("libvirt \(raw.libraryVersion / 1_000_000) is too old; 7.2 or newer is needed")
         }
         let capabilities: HostCapabilities
         var offered: [String: DomainCapabilities] = [:]
@@ -58,11 +60,26 @@ struct HypervisorFacts: Sendable {
             }
             traits.formUnion(HostTraits.processor(features: HostTraits.features(ofCPU: expanded ?? "")))
         }
+        for kind in options.graphics where !domain.graphics.contains(kind) {
+            throw .badConfiguration(
+                "[libvirt] graphics = \(kind), but QEMU here offers only "
+                    + domain.graphics.sorted().joined(separator: ", ") + "; install qemu-system-gui for spice")
+        }
         let guest = capabilities.guests.first { $0.arch == capabilities.arch && $0.machineMode == "hvm" }
         return HypervisorFacts(
             decision: decision, capabilities: capabilities, domainCapabilities: domain, machine: raw.machine,
             emulator: guest?.emulator, cpu: cpu, traits: traits, hypervisorType: raw.driverName,
-            hypervisorVersion: raw.version, hostname: raw.hostname, libraryVersion: raw.libraryVersion)
+            hypervisorVersion: raw.version, hostname: raw.hostname, libraryVersion: raw.libraryVersion,
+            volumeKinds: await volumeKinds(threads))
+    }
+
+    /// Files and block devices always; network disks as QEMU's programs list them.
+    private static func volumeKinds(_ threads: BlockingThreads) async -> Set<VolumeConnection.Kind> {
+        var kinds: Set<VolumeConnection.Kind> = [.file, .block]
+        let help = try? await Subprocess("qemu-img", ["--help"], timeout: .seconds(60)).run(on: threads)
+        let words = Set((help ?? "").split(whereSeparator: { $0 == " " || $0 == ";" }))
+        for kind in VolumeDisk.kinds where words.contains(Substring(kind.rawValue)) { kinds.insert(kind) }
+        return kinds
     }
 
     /// Answers of libvirt, still as text.

@@ -18,10 +18,12 @@ final class ImageCache: Sendable {
     private let convertsToRaw: Bool
     private let virtualSizeMax: UInt64
     private let qemuImg: QemuImg
-    private let threads: BlockingThreads
-    private let host: any DriverHost
+    let threads: BlockingThreads
+    let host: any DriverHost
     private let flights = SingleFlight<Base>()
     private let lastPart = Locked(0)
+    /// How many things are being made on an image at this moment.
+    let leases = Locked<[ImageID: Int]>([:])
 
     /// A cache in a directory that exists.
     init(
@@ -45,12 +47,16 @@ final class ImageCache: Sendable {
 
     /// The base for an image, fetched if it is not there.
     ///
-    /// - Parameter sizeMax: largest virtual size in bytes that the caller can use; `nil` for the cache's own limit.
+    /// - Parameters:
+    ///   - sizeMax: largest virtual size in bytes that the caller can use; `nil` for the cache's own limit.
+    ///   - allowsISO: whether the image may be a CD, whose base is then raw.
     /// - Throws: ``DriverError/imageUnacceptable(_:)``, ``DriverError/imageUnavailable(_:)``,
     ///   ``DriverError/insufficientResources(_:)``, ``DriverError/cancelled``. No file remains then.
-    func base(for image: ImageSpec, sizeMax: UInt64?) async throws(DriverError) -> Base {
+    func base(
+        for image: ImageSpec, sizeMax: UInt64?, allowsISO: Bool = false
+    ) async throws(DriverError) -> Base {
         let limit = min(sizeMax ?? virtualSizeMax, virtualSizeMax)
-        try Self.checkDeclaration(image)
+        try Self.checkDeclaration(image, allowsISO: allowsISO)
         // The limit belongs to the key: another guest's smaller disk must not refuse the image for this one.
         let key = "\(try stem(image)) \(limit)"
         return try await flights.value(key) { () async throws(DriverError) in
@@ -59,8 +65,9 @@ final class ImageCache: Sendable {
         }
     }
 
-    private static func checkDeclaration(_ image: ImageSpec) throws(DriverError) {
-        guard let format = DiskFormat(rawValue: image.diskFormat), DiskFormat.bootable.contains(format) else {
+    private static func checkDeclaration(_ image: ImageSpec, allowsISO: Bool) throws(DriverError) {
+        let format = DiskFormat(rawValue: image.diskFormat)
+        guard let format, DiskFormat.bootable.contains(format) || (allowsISO && format == .iso) else {
             throw .imageUnacceptable(
                 "Image \(image.id) has disk format \(image.diskFormat); supported are "
                     + DiskFormat.bootable.map(\.rawValue).sorted().joined(separator: ", "))
@@ -78,7 +85,17 @@ final class ImageCache: Sendable {
         else {
             throw .imageUnacceptable("Image \(image.id) has the malformed checksum '\(sum)'")
         }
-        return "\(image.id)-\(sum.prefix(64))"
+        return "\(image.id)-\(sum.prefix(64))" + Self.trustMark(image)
+    }
+
+    // Who wishes for a signature must not get what was fetched without a look at one.
+    private static func trustMark(_ image: ImageSpec) -> String {
+        guard !image.trustedCertificates.isEmpty else { return "" }
+        var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in image.trustedCertificates.sorted().joined(separator: "\n").utf8 {
+            digest = (digest ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
+        }
+        return "-trusted" + String(digest, radix: 16)
     }
 
     private func cached(_ image: ImageSpec, limit: UInt64) async throws(DriverError) -> Base? {
@@ -150,8 +167,9 @@ final class ImageCache: Sendable {
 
     /// Converts where needed, and gives the file its name.
     private func makeReady(_ part: String, _ found: InspectedImage, stem: String) async throws(DriverError) -> Base {
-        let keeps = found.format == .raw || (found.format == .qcow2 && !convertsToRaw)
-        let format = keeps ? found.format : .raw
+        let isPlain = found.format == .raw || found.format == .iso
+        let keeps = isPlain || (found.format == .qcow2 && !convertsToRaw)
+        let format = keeps && !isPlain ? found.format : .raw
         var ready = part
         if !keeps {
             ready = "\(part)-converted"

@@ -35,16 +35,50 @@ struct QemuImg: Sendable {
     func createOverlay(
         _ path: String, base: String, baseFormat: DiskFormat, size: UInt64
     ) async throws(DriverError) {
+        let arguments = ["create", "-q", "-f", "qcow2", "-F", try name(baseFormat), "-b", base, path, "\(size)"]
+        try await run(short(arguments), removing: path)
+    }
+
+    /// Copies a guest's own disk with all that it leans on into one file.
+    func flatten(
+        _ source: String, _ format: DiskFormat, to target: String, _ targetFormat: DiskFormat, virtualSize: UInt64
+    ) async throws(DriverError) {
         var work = Subprocess(
-            "qemu-img",
-            ["create", "-q", "-f", "qcow2", "-F", try name(baseFormat), "-b", base, path, "\(size)"],
-            timeout: .seconds(max(60, cpuSecondsMax * 4)))
+            "qemu-img", ["convert", "-q", "-U", "-f", try name(format), "-O", try name(targetFormat), source, target],
+            timeout: conversionTimeout)
+        work.addressSpaceMax = addressSpaceMax
+        work.fileSizeMax = virtualSize + virtualSize / 100 + (16 << 20)
+        try await run(work, removing: target)
+    }
+
+    /// Makes an empty disk.
+    func createEmpty(_ path: String, _ format: DiskFormat, size: UInt64) async throws(DriverError) {
+        try await run(short(["create", "-q", "-f", try name(format), path, "\(size)"]), removing: path)
+    }
+
+    /// Makes a guest's own disk larger.
+    func grow(_ path: String, _ format: DiskFormat, to size: UInt64) async throws(DriverError) {
+        try await run(short(["resize", "-q", "-f", try name(format), path, "\(size)"]), removing: nil)
+    }
+
+    /// Says where a disk's base is on this host, without a look at its content.
+    func rebase(_ path: String, onto base: String, _ baseFormat: DiskFormat) async throws(DriverError) {
+        let arguments = ["rebase", "-q", "-u", "-f", "qcow2", "-F", try name(baseFormat), "-b", base, path]
+        try await run(short(arguments), removing: nil)
+    }
+
+    private func short(_ arguments: [String]) -> Subprocess {
+        var work = Subprocess("qemu-img", arguments, timeout: .seconds(max(60, cpuSecondsMax * 4)))
         work.addressSpaceMax = addressSpaceMax
         work.cpuSecondsMax = cpuSecondsMax
+        return work
+    }
+
+    private func run(_ work: Subprocess, removing path: String?) async throws(DriverError) {
         do throws(Subprocess.Failure) {
             _ = try await work.run(on: threads)
         } catch {
-            try? removeTree(path)
+            if let path { try? removeTree(path) }
             throw Self.driverError(error, imageFault: false)
         }
     }
