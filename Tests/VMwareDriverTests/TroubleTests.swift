@@ -88,7 +88,8 @@ struct TroubleTests {
             let set = properties.map { name, value in
                 "<propSet><name>\(name)</name><val xsi:type='xsd:string'>\(value)</val></propSet>"
             }
-            let body = "<Envelope xmlns:xsi='x'><Body><R><returnval>\(token)<objects><obj type='VirtualMachine'>"
+            let body =
+                "<Envelope xmlns:xsi='x'><Body><R><returnval>\(token)<objects><obj type='VirtualMachine'>"
                 + "vm-\(number)</obj>\(set.joined())</objects></returnval></R></Body></Envelope>"
             try await world.control("raw", body: Array(body.utf8))
         }

@@ -69,6 +69,7 @@ final class InventoryWatch: Sendable {
                 var isForgotten = Self.isForgotten(error)
                 if !isForgotten { say(error) }
                 dropFollowers()
+                var failures = 0
                 while !Task.isCancelled {
                     if !isForgotten {
                         try? await Task.sleep(for: pause)
@@ -81,7 +82,9 @@ final class InventoryWatch: Sendable {
                         _ = try? await client.call("DestroyPropertyCollector", old)
                         break
                     } catch {
-                        if !Self.isForgotten(error) { say(error) }
+                        failures += 1
+                        // Sessions do not end again and again; then it is the cluster that is gone.
+                        if !Self.isForgotten(error) || failures > 2 { say(error) }
                     }
                 }
                 if Task.isCancelled { return }
