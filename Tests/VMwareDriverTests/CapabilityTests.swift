@@ -254,6 +254,28 @@ struct CapabilityTests {
         await target.shutDown()
     }
 
+    @Test(arguments: DiskAdapter.allCases) func everyAdapterCarriesTheDisk(adapter: DiskAdapter) async throws {
+        let world = try VCenterWorld()
+        let host = world.host()
+        let driver = try await world.driver(host: host)
+        let image = host.offer(
+            image: try TestImage.raw(world.directory), format: "vmdk",
+            properties: [
+                "vmware_adaptertype": adapter.rawValue, "hw_firmware_type": "uefi", "os_secure_boot": "required",
+            ])
+        let spec = guestSpec(image, swapMiB: 64, configDrive: ["a": [1]])
+        _ = try await driver.spawn(spec, call(1))
+        let machine = try #require(try await driver.find(spec.id))
+        let root = try #require(machine.rootDisk)
+        #expect(machine.devices.first { $0.key == root.controllerKey }?.adapter == adapter)
+        #expect(root.unit == 0 && root.kib == 1 << 20 && machine.disks.count == 2)
+        let paths = ["config.firmware", "config.bootOptions.efiSecureBootEnabled"]
+        let facts = try await driver.client.properties(paths, of: machine.reference)
+        #expect(facts.string(paths[0]) == "efi" && facts[paths[1]]?.bool == true)
+        try await driver.destroy(spec.id, call(2))
+        await driver.shutDown()
+    }
+
     @Test func consolesAreReached() async throws {
         let world = try VCenterWorld()
         let (driver, _, spec) = try await guest(world, ["vnc_port": "6000", "vnc_password": "open"])

@@ -121,4 +121,18 @@ struct LifeTests {
         #expect(try await next.guests().count == 2)
         await next.shutDown()
     }
+
+    @Test func aThousandMachinesAreListedAtOnce() async throws {
+        let world = try VCenterWorld(machines: 1000)
+        let driver = try await world.driver()
+        let started = ContinuousClock.now
+        let guests = try await driver.guests()
+        let took = ContinuousClock.now - started
+        #expect(guests.count == 1000 && guests.allSatisfy { !$0.isOurs && $0.power == .running })
+        // A bound for unoptimised builds on a busy machine; what matters is that it is one list and not a call each.
+        #expect(took < .seconds(20), "\(took)")
+        let calls = try await world.control("calls").split(separator: "\n").filter { $0.hasPrefix("Retrieve") }.count
+        #expect(calls < 30)
+        await driver.shutDown()
+    }
 }

@@ -120,9 +120,20 @@ import Testing
             let error = #expect(throws: VimFailure.self) { try MachinePlan(nil, [key: value], usesLinkedClones: true) }
             #expect(error?.driverError.message.contains(key) == true)
         }
-        var odd = image
-        odd.properties["hw_vif_model"] = "rtl8139"
-        #expect(throws: VimFailure.self) { try MachinePlan(odd, [:], usesLinkedClones: true) }
+        let wrong = [
+            ("hw_vif_model", "rtl8139"), ("hw_disk_bus", "virtio"), ("vmware_adaptertype", "nvme"),
+            ("vmware_disktype", "thick"), ("hw_firmware_type", "coreboot"),
+        ]
+        for (key, value) in wrong {
+            var odd = image
+            odd.properties[key] = value
+            let error = #expect(throws: VimFailure.self) { try MachinePlan(odd, [:], usesLinkedClones: true) }
+            #expect(error?.driverError.message.contains("\(key)=\(value)") == true)
+        }
+        var bios = image
+        bios.properties["hw_firmware_type"] = "bios"
+        bios.properties["os_secure_boot"] = "required"
+        #expect(throws: VimFailure.self) { try MachinePlan(bios, [:], usesLinkedClones: true) }
     }
 
     @Test(arguments: [

@@ -32,6 +32,10 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 	case "expire": // every session ends
 		f.mutex.Lock()
 		f.cookies = map[string]bool{}
+		for current := range f.running {
+			current.isExpired = true
+			current.cancel()
+		}
 		f.mutex.Unlock()
 	case "fault": // the next `count` calls of `method` fail with `type`
 		f.mutex.Lock()
@@ -44,8 +48,8 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 	case "down": // connections are cut until "up"
 		f.mutex.Lock()
 		f.isDown = true
-		for _, cancel := range f.running {
-			cancel()
+		for current := range f.running {
+			current.cancel()
 		}
 		f.mutex.Unlock()
 	case "up":

@@ -40,8 +40,16 @@ type front struct {
 	calls   []string
 	raw     [][]byte
 	isDown  bool
-	running map[*http.Request]context.CancelFunc
+	running map[*flight]bool
 }
+
+// A request that is being answered.
+type flight struct {
+	cancel    context.CancelFunc
+	isExpired bool
+}
+
+type flightKey struct{}
 
 // One SOAP call.
 type call struct {
@@ -66,10 +74,17 @@ func newFront(backend *url.URL) *front {
 		faults:  map[string]*plannedFault{},
 		slow:    map[string]time.Duration{},
 		cancels: map[string]chan struct{}{},
-		running: map[*http.Request]context.CancelFunc{},
+		running: map[*flight]bool{},
 	}
-	// A call that is cut short ends without an answer.
-	f.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	// A call that is cut short ends without an answer, or with the news that its session has ended.
+	f.proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, _ error) {
+		current, ok := r.Context().Value(flightKey{}).(*flight)
+		if !ok || !current.isExpired {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = fmt.Fprint(w, faultAnswer("NotAuthenticated", "the session has ended", ""))
+	}
 	f.proxy.ModifyResponse = func(r *http.Response) error {
 		for _, cookie := range r.Cookies() {
 			if cookie.Name == cookieName && cookie.Value != "" {
@@ -90,14 +105,15 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	cut, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	r = r.WithContext(cut)
+	current := &flight{cancel: cancel}
+	r = r.WithContext(context.WithValue(cut, flightKey{}, current))
 	f.mutex.Lock()
 	isDown := f.isDown
-	f.running[r] = cancel
+	f.running[current] = true
 	f.mutex.Unlock()
 	defer func() {
 		f.mutex.Lock()
-		delete(f.running, r)
+		delete(f.running, current)
 		f.mutex.Unlock()
 	}()
 	if isDown {

@@ -144,6 +144,8 @@ extension VMwareDriver {
             extra.append(GuestRecord.option("nvp.iface-id.\(index)", interface.portID.description))
         }
         extra += try await vncOptions()
+        let secureBoot =
+            plan.hasSecureBoot ? [XMLElement("bootOptions", [XMLElement("efiSecureBootEnabled", true)])] : []
         let config = XMLElement(
             "config",
             [
@@ -152,7 +154,7 @@ extension VMwareDriver {
                 XMLElement("annotation", GuestMark.notes(of: spec, node: source.nodeName)),
                 XMLElement("files", [XMLElement("vmPathName", "[\(datastore.name)]")]),
                 XMLElement("numCPUs", spec.flavor.vcpus), XMLElement("memoryMB", spec.flavor.memoryMiB),
-            ] + devices + plan.allocation + extra + [XMLElement("firmware", plan.firmware)])
+            ] + devices + plan.allocation + extra + secureBoot + [XMLElement("firmware", plan.firmware)])
         let result = try await tasks.run(
             "CreateVM_Task", folder, [config, cluster.resourcePool.element("pool")],
             .init(guest: spec.id, phase: "creating machine"))

@@ -9,6 +9,7 @@ struct MachinePlan: Hashable, Sendable {
     let isLinked: Bool
     let isThin: Bool
     let firmware: String
+    let hasSecureBoot: Bool
     let allocation: [XMLElement]
 
     private static let networkCards = [
@@ -35,7 +36,11 @@ struct MachinePlan: Hashable, Sendable {
         guard let adapter = DiskAdapter(rawValue: names[adapterName] ?? adapterName) else {
             throw Self.unknown("vmware_adaptertype", adapterName, DiskAdapter.allCases.map(\.rawValue))
         }
-        self.adapter = adapter
+        switch properties["hw_disk_bus"] {
+        case nil, "scsi": self.adapter = adapter
+        case "ide": self.adapter = .ide
+        case let bus?: throw Self.unknown("hw_disk_bus", bus, ["ide", "scsi"])
+        }
         let card = properties["hw_vif_model"] ?? "vmxnet3"
         guard let type = Self.networkCards[card], type != "VirtualSriovEthernetCard" else {
             throw Self.unknown("hw_vif_model", card, ["e1000", "e1000e", "pcnet", "vmxnet", "vmxnet3"])
@@ -57,6 +62,10 @@ struct MachinePlan: Hashable, Sendable {
             throw Self.unknown("hw_firmware_type", firmware, ["bios", "uefi"])
         }
         self.firmware = firmware == "uefi" ? "efi" : "bios"
+        hasSecureBoot = properties["os_secure_boot"] == "required"
+        guard !hasSecureBoot || firmware == "uefi" else {
+            throw .driver(.refused("the image's os_secure_boot=required needs hw_firmware_type=uefi"))
+        }
         allocation = try Self.allocation(extraSpecs)
     }
 

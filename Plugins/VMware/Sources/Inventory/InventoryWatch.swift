@@ -66,26 +66,38 @@ final class InventoryWatch: Sendable {
                 take(update)
             } catch {
                 if Task.isCancelled { return }
-                say(error)
+                var isForgotten = Self.isForgotten(error)
+                if !isForgotten { say(error) }
                 dropFollowers()
+                var failures = 0
                 while !Task.isCancelled {
-                    try? await Task.sleep(for: pause)
-                    pause = min(pause * 2, Self.pauseMax)
+                    if !isForgotten {
+                        try? await Task.sleep(for: pause)
+                        pause = min(pause * 2, Self.pauseMax)
+                    }
+                    isForgotten = false
                     do throws(VimFailure) {
                         let old = collector
                         (collector, version) = try await open()
                         _ = try? await client.call("DestroyPropertyCollector", old)
                         break
                     } catch {
-                        say(error)
+                        failures += 1
+                        // Sessions do not end again and again; then it is the cluster that is gone.
+                        if !Self.isForgotten(error) || failures > 2 { say(error) }
                     }
                 }
                 if Task.isCancelled { return }
                 pause = Self.pauseMin
-                health.send(.healthy)
+                if health.current != .healthy { health.send(.healthy) }
                 events.send(.missed)
             }
         }
+    }
+
+    /// Whether a session has ended, which takes its collectors along. That is no reason to call the server unusable.
+    private static func isForgotten(_ failure: VimFailure) -> Bool {
+        failure.kind == .managedObjectNotFound || failure.kind == .notAuthenticated
     }
 
     /// Makes collector and view and takes the first picture.
@@ -131,6 +143,7 @@ final class InventoryWatch: Sendable {
 
     private func say(_ failure: VimFailure) {
         let text = failure.driverError.message
+        guard health.current != .unhealthy(text) else { return }
         host.log(.warning, "vCenter cannot be used", ["server": client.endpoint.authority, "reason": text])
         health.send(.unhealthy(text))
     }

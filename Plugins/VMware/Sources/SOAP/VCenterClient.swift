@@ -16,8 +16,12 @@ final class VCenterClient: Sendable {
     private let host: any DriverHost
     private let session = Locked(Session())
     private let loginLock = KeyedLocks<Int>()
+    private let transferSlots = KeyedLocks<Int>()
+    private let transfers = Locked(0)
 
     private static let answerBytesMax = 64 << 20
+    /// Whole files under way at once. The host has few connections to one peer; calls must not wait behind disks.
+    private static let transfersMax = 3
     private static let retryPauseMax: Duration = .milliseconds(500)
 
     private init(_ endpoint: VCenterEndpoint, _ content: ServiceContent, _ host: any DriverHost) {
@@ -72,6 +76,20 @@ final class VCenterClient: Sendable {
     /// Carries out an HTTP request within the session, for datastore files and leases. A session that has ended is
     /// renewed once.
     func transfer(_ request: DriverHTTPRequest) async throws(VimFailure) -> DriverHTTPAnswer {
+        var isLong = false
+        if case .file = request.body { isLong = true }
+        if case .file = request.sink { isLong = true }
+        guard isLong else { return try await send(request) }
+        let slot = transfers.with { count in
+            count += 1
+            return count % Self.transfersMax
+        }
+        return try await transferSlots.alone(slot) { () async throws(VimFailure) in
+            try await self.send(request)
+        }
+    }
+
+    private func send(_ request: DriverHTTPRequest) async throws(VimFailure) -> DriverHTTPAnswer {
         var hasRenewed = false
         while true {
             let (cookie, generation) = try await login()
