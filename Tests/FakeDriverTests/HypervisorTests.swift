@@ -99,6 +99,7 @@ import Testing
         let found = try #require(await inventory.next())
         #expect(found.hypervisorHostname == "one")
         #expect(found.resources[.vcpu]?.total == 8 && found.resources[.vcpu]?.allocationRatio == 2)
+        #expect(found.uptime?.contains(" up 0 min,") == true)
         #expect(found.traits == [Trait("HW_CPU_X86_AVX2")])
         #expect(found.topology?.cells.map(\.cpus) == [[0, 1, 2, 3], [4, 5, 6, 7]])
         var health = driver.health().makeAsyncIterator()
@@ -108,6 +109,14 @@ import Testing
         #expect(await health.next() == nil)
         #expect(await inventory.next() == nil)
         #expect(await events.next() == nil)
+    }
+
+    @Test(arguments: [
+        (30, " 00:00:30 up 0 min,"), (3_660, " 01:01:00 up 1:01,"), (90_000, " 01:00:00 up 1 day, 1:00,"),
+        (172_860, " 00:01:00 up 2 days, 1 min,"),
+    ]) func uptimeIsToldLikeUptimeDoes(_ seconds: Int64, _ begin: String) {
+        let text = InventorySource.uptime(at: Timestamp(seconds: seconds), after: .seconds(seconds))
+        #expect(text == begin + "  0 users,  load average: 0.00, 0.00, 0.00")
     }
 
     @Test func whatIsNotThereIsNotAdvertised() async throws {
@@ -123,6 +132,7 @@ import Testing
         ["rehearse": "spawn"], ["rehearse": "spawn:count=3"], ["shared_storage": "/nowhere/at/all"],
         ["pci_devices": "0000:81:00.1"], ["foreign_guests": "one"], ["numa_cells": "9", "vcpus": "8"],
         ["spice_console": "here"], ["mutation": "none-such"], ["console_address": "localhost"],
+        ["console_address": "0.0.0.0"],
         ["cpu_traits": "avx2"],
     ]) func badOptionsAreNamed(_ options: [String: String]) async throws {
         let node = try Node(options)
@@ -176,5 +186,13 @@ import Testing
         }
         #expect(longest < 10 << 20)
         #expect(Journal.read(path).state.guests[guest.id]?.operation == 300)
+        // Where it cannot be written anew it goes on.
+        try FileManager.default.createDirectory(atPath: path + ".new", withIntermediateDirectories: true)
+        for number in 301...500 {
+            guest.operation = Int64(number)
+            let now = guest
+            try world.change { _, change throws(DriverError) in change.put = now }
+        }
+        #expect(Journal.read(path).state.guests[guest.id]?.operation == 500)
     }
 }

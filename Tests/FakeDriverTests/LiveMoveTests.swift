@@ -84,6 +84,28 @@ import Testing
         #expect(try await end.value == .moved)
     }
 
+    @Test func aGuestThatMayBeSlowedDownIsCaughtUpWith() async throws {
+        let moving = try await Moving(guest, Pair(), metadata: ["fake:migrate:stuck": "true"])
+        var slowing = move()
+        slowing.mayThrottle = true
+        let package = try await moving.prepare(slowing)
+        #expect(try await moving.leaving.migrate(guest, slowing, package, .number(3)) == .moved)
+    }
+
+    @Test func strangersAtTheDoorAreSentAway() async throws {
+        let moving = try await Moving(guest, Pair())
+        let package = try await moving.prepare(move())
+        let port = try LivePackage(package)
+        for text in ["hello\n", "{}\n", "{\"token\":\"x\",\"guest\":{}}\n"] {
+            let stranger = try #require(Connection(host: port.host, port: port.port, limitSeconds: 10))
+            #expect(stranger.write(Array(text.utf8)) && stranger.read() == nil)
+        }
+        let known = try #require((moving.pair.source as? FakeDriver)?.hypervisor.world[guest])
+        let forged = Landing(token: "not the one", guest: known)
+        #expect(try LiveMoveDesk.hand(forged, to: port.host, port.port)?.contains("not awaited") == true)
+        #expect(try await moving.pair.destination.guests().isEmpty)
+    }
+
     @Test func aCancelledMoveLeavesTheGuest() async throws {
         let moving = try await Moving(guest, Pair(), metadata: ["fake:migrate:duration": "600"])
         let package = try await moving.prepare(move())

@@ -44,7 +44,7 @@ struct Landing: Codable, Sendable {
 final class LiveMoveDesk: Sendable {
     /// Longest message: a guest with all its devices.
     private static let messageBytesMax = 4 << 20
-    /// For connecting, sending and waiting for the answer, each.
+    /// For connecting, sending and waiting for what the other side says, each.
     private static let limitSeconds = 3
 
     /// A move that leaves this node now.
@@ -75,7 +75,7 @@ final class LiveMoveDesk: Sendable {
             if let listener = state.listener { return .success(listener.port) }
             if state.isClosed { return .failure(.unreachable("the fake driver has been shut down")) }
             do throws(DriverError) {
-                let listener = try Listener(address: address) { connection in
+                let listener = try Listener(address: address, limitSeconds: Self.limitSeconds) { connection in
                     guard let line = connection.readLine(most: Self.messageBytesMax),
                         let landing = try? JSONDecoder().decode(Landing.self, from: Data(line))
                     else { return }

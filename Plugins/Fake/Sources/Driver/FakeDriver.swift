@@ -6,14 +6,12 @@ import DriverAPI
 final class FakeDriver: ComputeDriver, ConsoleLogReading {
     let capabilities: Capabilities
     let hypervisor: Hypervisor
-    private let inventoryBroadcast: NewestValueBroadcast<NodeInventory>
+    private let inventorySource: InventorySource
 
     init(options: FakeOptions, host: any DriverHost) throws(DriverError) {
         hypervisor = try Hypervisor(options: options, host: host)
-        inventoryBroadcast = NewestValueBroadcast()
-        if options.mutation != .inventoryStreamSilent {
-            inventoryBroadcast.send(options.inventory(nodeName: host.nodeName))
-        }
+        inventorySource = InventorySource(options.inventory(nodeName: host.nodeName), now: hypervisor.now)
+        if options.mutation != .inventoryStreamSilent { inventorySource.start() }
         capabilities = Self.capabilities(of: hypervisor)
     }
 
@@ -48,7 +46,7 @@ final class FakeDriver: ComputeDriver, ConsoleLogReading {
     }
 
     func health() -> AsyncStream<DriverHealth> { hypervisor.power.health.stream() }
-    func inventory() -> AsyncStream<NodeInventory> { inventoryBroadcast.stream() }
+    func inventory() -> AsyncStream<NodeInventory> { inventorySource.broadcast.stream() }
     func events() -> AsyncStream<GuestEvent> { hypervisor.events.stream() }
 
     func recover(_ handles: [GuestID: GuestHandle]) async throws(DriverError) -> [GuestID: GuestHandle] {
@@ -88,7 +86,7 @@ final class FakeDriver: ComputeDriver, ConsoleLogReading {
 
     func shutDown() async {
         hypervisor.shutDown()
-        inventoryBroadcast.finish()
+        inventorySource.stop()
     }
 
     /// What the host keeps of a guest.

@@ -34,8 +34,10 @@ struct FakeOptions: Sendable {
         liveMigrationSeconds = configuration.number("live_migration_duration") ?? 0
         quiesceLimit = .seconds(configuration.number("quiesce_limit") ?? 60)
         consoleAddress = Self.text(configuration, "console_address") ?? "127.0.0.1"
-        guard sockaddr_in(consoleAddress, 0) != nil else {
-            throw .badConfiguration("[fake] console_address = \(consoleAddress) is not an IPv4 address in numbers")
+        guard sockaddr_in(consoleAddress, 0) != nil, consoleAddress != "0.0.0.0" else {
+            throw .badConfiguration(
+                "[fake] console_address = \(consoleAddress) is not an IPv4 address in numbers; name the one at which "
+                    + "proxies and other nodes reach this node")
         }
         traits = Set(configuration.list("cpu_traits").map { Trait($0) })
         if let odd = traits.first(where: { !$0.rawValue.allSatisfy(Self.traitLetters.contains) }) {

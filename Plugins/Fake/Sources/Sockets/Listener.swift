@@ -15,8 +15,11 @@ final class Listener: Sendable {
     }
     private let state = Locked(State())
 
+    /// - Parameter limitSeconds: how long a peer may keep silent before its connection ends; 0 for ever.
     /// - Throws: ``DriverError/failed(_:)`` for an address that is not the host's.
-    init(address host: String, serve: @escaping @Sendable (Connection) -> Void) throws(DriverError) {
+    init(
+        address host: String, limitSeconds: Int = 0, serve: @escaping @Sendable (Connection) -> Void
+    ) throws(DriverError) {
         guard var address = sockaddr_in(host, 0) else {
             throw .failed("[fake] console_address = \(host) is not an IPv4 address in numbers")
         }
@@ -36,21 +39,21 @@ final class Listener: Sendable {
         self.file = file
         port = Int(in_port_t(bigEndian: address.sin_port))
         // The thread holds on to this object until `close` ends it.
-        let started = OwnThread.start { [self] in accept(serve) }
+        let started = OwnThread.start { [self] in accept(limitSeconds, serve) }
         guard started else {
             Glibc.close(file)
             throw .insufficientResources("the system gives no more threads")
         }
     }
 
-    private func accept(_ serve: @escaping @Sendable (Connection) -> Void) {
+    private func accept(_ limitSeconds: Int, _ serve: @escaping @Sendable (Connection) -> Void) {
         while true {
             let accepted = Glibc.accept(file, nil, nil)
             guard accepted >= 0 else {
                 if errno == EINTR || errno == ECONNABORTED { continue }
                 break
             }
-            let connection = Connection(accepted)
+            let connection = Connection(accepted, limitSeconds: limitSeconds)
             let number: Int? = state.with { state in
                 guard !state.isClosed, state.connections.count < Self.connectionsMax else { return nil }
                 state.lastNumber += 1

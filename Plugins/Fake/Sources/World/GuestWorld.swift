@@ -74,12 +74,21 @@ final class GuestWorld: Sendable {
             for name in change.disksRemoved ?? [] where name.role == .root { try sharedFolder.remove(name) }
         }
         if let journal = state.journal, journal.length > state.lengthThen * 2 + Self.garbageMax {
-            let old = journal
+            shorten(journal, &state)
+        }
+    }
+
+    /// Writes the journal anew without what is over. Where that cannot be, the old one goes on, as the change that made
+    /// it too long stands in it.
+    private func shorten(_ old: Journal, _ state: inout State) {
+        do throws(DriverError) {
             state.journal = try Journal(rewriting: old.path, state.world.changes)
-            state.lengthThen = state.journal?.length ?? 0
             var closing = old
             closing.close()
+        } catch {
+            // Not tried again before it has grown as much once more.
         }
+        state.lengthThen = state.journal?.length ?? 0
     }
 
     /// A guest's disk; `nil` when it has none.
