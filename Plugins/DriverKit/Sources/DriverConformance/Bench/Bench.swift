@@ -18,7 +18,15 @@ final class Bench: Sendable {
         var volumes: [VolumeSpec] = []
         var interfaces: [NetworkInterfaceSpec] = []
         var foreign: [GuestID] = []
+        var departures: [Departure] = []
         var shared: TestGuest?
+    }
+    /// A guest that is on its way, as the conductor remembers it.
+    private struct Departure {
+        let spec: GuestSpec
+        let package: MovePackage
+        let source: Node
+        let destination: Node
     }
     let node: Node
     /// The other node; only for cases that need one.
@@ -104,6 +112,13 @@ final class Bench: Sendable {
         }
     }
 
+    /// Remembers that a guest is on its way, so that it is taken back after the case if it arrives nowhere: with disks
+    /// that nodes share, a source cannot know whether they are still its own.
+    func track(departureOf guest: TestGuest, _ package: MovePackage, to destination: Node) {
+        let departure = Departure(spec: guest.spec, package: package, source: node, destination: destination)
+        made.with { $0.departures.append(departure) }
+    }
+
     /// Makes a volume that the driver takes.
     func volume(_ kind: VolumeConnection.Kind? = nil, sizeGiB: Int = 1) async throws -> VolumeSpec {
         guard let volumes = subject.volumes else { throw CaseSkip.notShown(SubjectPart.volumes.absence) }
@@ -152,6 +167,13 @@ final class Bench: Sendable {
     func cleanUp() async -> [String] {
         let all = made.with { $0 }
         var problems: [String] = []
+        for departure in all.departures where departure.source !== departure.destination {
+            let id = departure.spec.id
+            guard (try? await departure.destination.driver.powerState(of: id)) == nil else { continue }
+            // Refused where the move is over, which is as good.
+            let resizing = departure.source.driver.capabilities.resizing
+            _ = try? await resizing?.takeBack(departure.spec, departure.package, call())
+        }
         for (guest, node) in all.guests.reversed() {
             do {
                 try await remove(guest, from: node)

@@ -10,9 +10,10 @@ extension CallProbe {
         id: "resizing.depart", deed: "sending a guest off", feature: .resize, needs: moveNeeds, parts: [.secondNode],
         rehearsal: "depart", isQuick: false, mayEndOff: true,
         equip: { bench, arranged in arranged.coldMove = try bench.coldMove() },
-        perform: { _, arranged, call in
+        perform: { bench, arranged, call in
             guard let resizing = arranged.capabilities.resizing, let move = arranged.coldMove else { return }
-            _ = try await resizing.depart(arranged.id, move, call)
+            let package = try await resizing.depart(arranged.id, move, call)
+            bench.track(departureOf: arranged.guest, package, to: try bench.second())
         },
         verify: { bench, arranged in
             let power = try await bench.power(of: arranged.id)
@@ -117,6 +118,7 @@ extension ConformanceCase {
             let guest = try await bench.spawn()
             let (resizing, move, call) = (try bench.resizing(), try bench.coldMove(), bench.call())
             let first = try await resizing.depart(guest.id, move, call)
+            bench.track(departureOf: guest, first, to: try bench.second())
             let second = try await resizing.depart(guest.id, move, call)
             try check(first == second, "the repeated departure answered with another package")
         }
@@ -259,7 +261,9 @@ extension Bench {
         track(guest.id, on: arranged.node)
         let (resizing, move, call) = (try resizing(), try coldMove(inPlace: inPlace), call())
         arranged.coldMove = move
-        arranged.package = try await doing("depart") { try await resizing.depart(guest.id, move, call) }
+        let package = try await doing("depart") { try await resizing.depart(guest.id, move, call) }
+        track(departureOf: guest, package, to: arranged.node)
+        arranged.package = package
         return arranged
     }
 
