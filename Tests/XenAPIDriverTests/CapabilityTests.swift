@@ -42,7 +42,9 @@ import Testing
             #expect(try pool.simulator.records("host").allSatisfy { ($0["resident_VMs"] as? [Any])?.count == 1 })
             for _ in 1...2 { try await driver.resume(spec.id, pool.call) }
             #expect(try await driver.powerState(of: spec.id) == .running)
-            #expect(try pool.simulator.dump().filter { !$0.hasPrefix("console") } == before.filter { !$0.hasPrefix("console") })
+            #expect(
+                try pool.simulator.dump().filter { !$0.hasPrefix("console") }
+                    == before.filter { !$0.hasPrefix("console") })
             try await driver.powerOff(spec.id, within: .zero, pool.call)
             for error in [
                 await failure { try await driver.pause(spec.id, pool.call) },

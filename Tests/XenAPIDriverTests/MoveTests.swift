@@ -314,7 +314,8 @@ import Testing
             #expect(try await adopting.holdsDisks(of: spec.id))
             let alive = await failure { try await adopting.adopt(spec, pool.call) }
             if case .refused = alive {} else { Issue.record("\(String(describing: alive))") }
-            let address = String(try #require(pool.simulator.urls[1].split(separator: "/").last?.split(separator: ":").first))
+            let address = String(
+                try #require(pool.simulator.urls[1].split(separator: "/").last?.split(separator: ":").first))
             try pool.simulator.steer("dead-host", ["address": address])
             _ = try await adopting.adopt(spec, pool.call)
             #expect(try await source.powerState(of: spec.id) == .running)

@@ -1,7 +1,7 @@
 import ComputeModel
 
-/// What this driver writes into the `other_config` of its objects, so that it finds them again and never takes a foreign
-/// one for its own.
+/// What this driver writes into the `other_config` of its objects, so that it finds them again and never takes a
+/// foreign one for its own.
 enum Mark {
     /// The guest that a machine, disk or interface belongs to.
     static let guest = "kilonova:guest"
@@ -34,7 +34,7 @@ enum Mark {
 }
 
 /// What a disk is to its guest.
-enum DiskRole: String, Codable, CaseIterable, Sendable {
+enum DiskRole: String, Codable, CodingKeyRepresentable, CaseIterable, Sendable {
     case root
     case ephemeral
     case swap
