@@ -157,6 +157,8 @@ struct LiveMoves: LiveMigratingGuests {
             guard machine.operation <= call.operation else {
                 throw .stale("operation \(call.operation) on guest \(guest) comes after \(machine.operation)")
             }
+            // A repeat of a call that ended so already.
+            if machine.otherConfig[Mark.stayed] == "\(call.operation)" { return .stayed }
             let progress = driver.progress(of: guest, "moving")
             let end: TaskEnd
             if let task = Self.task(of: machine) {
@@ -173,7 +175,11 @@ struct LiveMoves: LiveMigratingGuests {
                         progress: progress)
                 }
             }
-            return try await verdict(guest, contents, isSamePool, end)
+            let verdict = try await verdict(guest, contents, isSamePool, end)
+            if verdict == .stayed {
+                try await driver.mark(machine.reference, [Mark.stayed: "\(call.operation)"])
+            }
+            return verdict
         }
     }
 

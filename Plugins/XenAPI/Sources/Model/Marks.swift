@@ -29,6 +29,8 @@ enum Mark {
     static let rescue = "kilonova:rescue"
     /// The operation that rescued the machine; set when the rescue is complete.
     static let rescuedBy = "kilonova:rescued-by"
+    /// The operation that wanted to move a machine live and left it where it was.
+    static let stayed = "kilonova:stayed"
     /// Set instead of ``guest`` on a machine that has departed and waits to be confirmed or taken back.
     static let departed = "kilonova:departed"
 }
