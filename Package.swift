@@ -91,11 +91,14 @@ let modules: [Module] = [
         [
             "Database", "HTTPService", "Messaging", "ServiceOptions", "Sagas", "ComputeStore", "Identity",
             "PeerClients", "ServiceInterfaces",
-            "Placement", "Scheduling", "Conductor", "ComputeAgent", "DriverHTTP", "NetworkAgent", "ComputeHTTP", "PlacementHTTP",
+            "Placement", "Scheduling", "Conductor", "ComputeAgent", "DriverHTTP", "NetworkAgent", "ComputeHTTP",
+            "PlacementHTTP",
             "MetadataHTTP", "InstanceMetadata",
             "IdentityStandIn", "ImageStandIn", "NetworkStandIn", "WireJSON",
         ], [kit, conformance, logging, nio, nioPosix, httpClient]),
-    Module("kilonovad", .executable, ["Deployment", "ServiceOptions", "ComputeAgent"], [kit, conformance, arguments, logging]),
+    Module(
+        "kilonovad", .executable, ["Deployment", "ServiceOptions", "ComputeAgent"],
+        [kit, conformance, arguments, logging]),
     // Plugins
     Module("FakeDriver", .plugin, [], [kit], path: "Plugins/Fake/Sources"),
     Module("CLibvirt", .system(pkgConfig: "libvirt", apt: "libvirt-dev"), path: "Plugins/Libvirt/CLibvirt"),

@@ -103,6 +103,8 @@ package final class DriverHTTPClient: Sendable {
         configuration.httpVersion = .http1Only
         configuration.timeout.connect = .seconds(10)
         configuration.connectionPool.idleTimeout = .seconds(30)
+        // Else a request to a peer that is not there waits for its whole time before it says so.
+        configuration.connectionPool.retryConnectionEstablishment = false
         return configuration
     }
 

@@ -36,7 +36,12 @@ import Testing
             #expect(driver.client.logins == 1)
             try pool.simulator.steer("expire")
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 1...8 { group.addTask { #expect(try await driver.powerState(of: spec.id) == .running) } }
+                for _ in 1...8 {
+                    group.addTask {
+                        let power = try await driver.powerState(of: spec.id)
+                        #expect(power == .running)
+                    }
+                }
                 try await group.waitForAll()
             }
             #expect(driver.client.logins <= 3)
@@ -89,7 +94,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "drop", "truncate", "status", "endless", "", "[]", "{}", "null", "not json", "{\"jsonrpc\": \"2.0\", \"id\": 1}",
+        "drop", "truncate", "status", "endless", "", "[]", "{}", "null", "not json",
+        "{\"jsonrpc\": \"2.0\", \"id\": 1}",
         "{\"id\": 999, \"result\": 1}", "{\"error\": \"x\"}",
     ])
     func nonsenseIsATypedErrorInBoundedTime(how: String) async throws {

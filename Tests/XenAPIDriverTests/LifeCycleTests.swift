@@ -103,7 +103,8 @@ import Testing
 
     /// Every call that a spawn makes fails in turn; each time nothing must remain.
     @Test(arguments: [
-        ("VM.create", false), ("VM.create", true), ("VDI.create", false), ("/import_raw_vdi", false), ("VDI.clone", false),
+        ("VM.create", false), ("VM.create", true), ("VDI.create", false), ("/import_raw_vdi", false),
+        ("VDI.clone", false),
         ("VDI.set_name_label", false), ("VDI.set_other_config", false), ("VDI.resize", false), ("VBD.create", false),
         ("VIF.create", false), ("VIF.create", true), ("VM.start_on", false), ("VM.start_on", true),
         ("VM.add_to_other_config", false), ("network.get_all_records", false),

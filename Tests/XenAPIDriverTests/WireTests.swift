@@ -23,7 +23,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "\"open", "\"\\q\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "01x", "tru",
+        "", "{", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "\"open", "\"\\q\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "01x",
+        "tru",
         "nul", "[1] [2]", "{\"a\":1,\"a\":2}", "\"tab\tin text\"", "+1", "NaN", "1e999", "\"\\u00g0\"", "--1", "[", "]",
     ])
     func brokenJSONIsRefused(text: String) {
@@ -32,7 +33,8 @@ import Testing
 
     @Test func invalidUTF8IsRefused() {
         #expect(throws: WireTrouble.self) { try JSONText.read([0x22, 0xff, 0xfe, 0x22]) }
-        let xml = Array("<methodResponse><params><param><value><string>".utf8) + [0xff]
+        let xml =
+            Array("<methodResponse><params><param><value><string>".utf8) + [0xff]
             + Array("</string></value></param></params></methodResponse>".utf8)
         #expect(throws: WireTrouble.self) { try XMLRPC.answer(xml) }
     }
@@ -40,7 +42,8 @@ import Testing
     @Test func deepNestingIsRefusedAndNotFollowed() {
         let json = String(repeating: "[", count: 1_000_000)
         #expect(throws: WireTrouble.self) { try JSONText.read(Array(json.utf8)) }
-        let xml = "<methodResponse><params><param>"
+        let xml =
+            "<methodResponse><params><param>"
             + String(repeating: "<value><array><data>", count: 200_000)
         #expect(throws: WireTrouble.self) { try XMLRPC.answer(Array(xml.utf8)) }
     }
@@ -61,7 +64,8 @@ import Testing
     }
 
     private static func answer(_ value: String) -> String {
-        "<?xml version=\"1.0\"?><methodResponse><params><param><value>\(value)</value></param></params></methodResponse>"
+        "<?xml version=\"1.0\"?><methodResponse><params><param><value>\(value)</value></param></params>"
+            + "</methodResponse>"
     }
 
     @Test func everyTypeOfXMLRPCIsRead() throws {

@@ -2,8 +2,8 @@ import DriverAPI
 import Foundation
 import Glibc
 
-/// A pool that is not there: the simulator in `Tests/Simulators/xenapi`, on loopback addresses and a port of the system's
-/// choice.
+/// A pool that is not there: the simulator in `Tests/Simulators/xenapi`, on loopback addresses and a port of the
+/// system's choice.
 final class Simulator: @unchecked Sendable {  // the process is changed by `start` and `kill` only, which one test calls
     let directory: String
     private(set) var urls: [String] = []

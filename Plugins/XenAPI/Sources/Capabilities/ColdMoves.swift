@@ -54,8 +54,8 @@ struct ColdMoves: ResizingGuests {
                 guard let disk = disks[role], gib > 0 || role == .ephemeral else { continue }
                 if disk.bytes > UInt64(gib) << 30 {
                     throw .refused(
-                        "The \(role.rawValue) disk of \((disk.bytes + (1 << 30) - 1) >> 30) GiB would have to shrink to "
-                            + "\(gib) GiB.")
+                        "The \(role.rawValue) disk of \((disk.bytes + (1 << 30) - 1) >> 30) GiB would have to "
+                            + "shrink to \(gib) GiB.")
                 }
             }
             try await driver.bringDown(machine, within: move.grace)

@@ -7,7 +7,8 @@ struct VolumeAttachments: AttachingVolumes {
 
     func connector() async throws(DriverError) -> VolumeConnector {
         let host = try await driver.client.call("host.get_record", [.text(driver.place.reference)], "describe the host")
-        let initiator = host["iscsi_iqn"].text.isEmpty
+        let initiator =
+            host["iscsi_iqn"].text.isEmpty
             ? host["other_config"]["iscsi_iqn"].text : host["iscsi_iqn"].text
         return VolumeConnector(
             host: host["hostname"].text, ip: host["address"].text, initiator: initiator.isEmpty ? nil : initiator,

@@ -2,8 +2,8 @@ import ComputeModel
 import DriverAPI
 import Glibc
 
-/// Images kept as disks to clone from. A clone does not need the disk that it was made from, because both lean on a hidden
-/// parent that the server keeps as long as one of them is there.
+/// Images kept as disks to clone from. A clone does not need the disk that it was made from, because both lean on a
+/// hidden parent that the server keeps as long as one of them is there.
 struct ImageCache: CachingImages {
     let driver: XenAPIDriver
 

@@ -38,8 +38,8 @@ struct LivePackage: Codable, Hashable, Sendable {
     }
 }
 
-/// Moves guests that run: within a pool whose hosts share the disks by `VM.pool_migrate`, else by `VM.migrate_send`, which
-/// takes the disks along. There is no post-copy and no limit of bandwidth in XenAPI; those wishes are not met.
+/// Moves guests that run: within a pool whose hosts share the disks by `VM.pool_migrate`, else by `VM.migrate_send`,
+/// which takes the disks along. There is no post-copy and no limit of bandwidth in XenAPI; those wishes are not met.
 struct LiveMoves: LiveMigratingGuests {
     let driver: XenAPIDriver
 
@@ -48,7 +48,8 @@ struct LiveMoves: LiveMigratingGuests {
     func offer(for spec: GuestSpec, _ move: LiveMove) async throws(DriverError) -> MovePackage {
         let repository = try await Repositories(client: client, place: driver.place).guests()
         let enabled = try await client.call(
-            "host.get_enabled", [.text(driver.place.reference)], "tell whether the host is enabled").truth
+            "host.get_enabled", [.text(driver.place.reference)], "tell whether the host is enabled"
+        ).truth
         guard enabled else { throw .refused("The host \(driver.place.name) is in maintenance.") }
         let networks = Networks(client: client, option: driver.options.integrationNetwork)
         for interface in spec.interfaces { _ = try await networks.find(for: interface) }
@@ -156,6 +157,8 @@ struct LiveMoves: LiveMigratingGuests {
             guard machine.operation <= call.operation else {
                 throw .stale("operation \(call.operation) on guest \(guest) comes after \(machine.operation)")
             }
+            // A repeat of a call that ended so already.
+            if machine.otherConfig[Mark.stayed] == "\(call.operation)" { return .stayed }
             let progress = driver.progress(of: guest, "moving")
             let end: TaskEnd
             if let task = Self.task(of: machine) {
@@ -172,7 +175,11 @@ struct LiveMoves: LiveMigratingGuests {
                         progress: progress)
                 }
             }
-            return try await verdict(guest, contents, isSamePool, end)
+            let verdict = try await verdict(guest, contents, isSamePool, end)
+            if verdict == .stayed {
+                try await driver.mark(machine.reference, [Mark.stayed: "\(call.operation)"])
+            }
+            return verdict
         }
     }
 
@@ -272,7 +279,8 @@ extension XenAPIDriver {
     /// A guest's machine wherever it is in the pool.
     func machineInPool(_ guest: GuestID) async throws(DriverError) -> Machine? {
         var references = try await client.call(
-            "VM.get_by_name_label", [.text(guest.machineName)], "look for a guest").texts
+            "VM.get_by_name_label", [.text(guest.machineName)], "look for a guest"
+        ).texts
         if let known = mirror.reference(of: guest) { references.append(known) }
         for reference in references {
             if let machine = try await machine(reference), machine.isGuest, machine.guest == guest { return machine }

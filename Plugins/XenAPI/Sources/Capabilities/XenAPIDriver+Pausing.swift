@@ -18,7 +18,8 @@ extension XenAPIDriver: PausingGuests {
             switch machine.state {
             case "Running": return
             case "Paused":
-                _ = try await self.client.call("VM.unpause", [.text(machine.reference)], "let the guest \(guest) run on")
+                _ = try await self.client.call(
+                    "VM.unpause", [.text(machine.reference)], "let the guest \(guest) run on")
             default: throw .refused("The server is off; there is nothing to let run on.")
             }
         }
@@ -33,12 +34,14 @@ extension XenAPIDriver: SuspendingGuests {
             case "Halted": throw .refused("The server is off; only a running one can be suspended.")
             case "Paused":
                 // The server suspends running machines only.
-                _ = try await self.client.call("VM.unpause", [.text(machine.reference)], "let the guest \(guest) run on")
+                _ = try await self.client.call(
+                    "VM.unpause", [.text(machine.reference)], "let the guest \(guest) run on")
             default: break
             }
             do throws(DriverError) {
                 try await self.long(
-                    "VM.suspend", [.text(machine.reference)], "suspend the guest \(guest)", progress: self.progress(of: guest, "suspending"))
+                    "VM.suspend", [.text(machine.reference)], "suspend the guest \(guest)",
+                    progress: self.progress(of: guest, "suspending"))
             } catch {
                 let failure = error
                 if machine.state == "Paused" {

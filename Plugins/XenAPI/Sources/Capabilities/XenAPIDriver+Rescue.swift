@@ -59,7 +59,9 @@ extension XenAPIDriver: RescuingGuests {
                 self.host.report(DriverProgress(guest: guest, phase: "preparing image"))
                 let rescue = try await maker.makeRoot(from: spec.image, gib: 0, as: .rescue)
                 var rescueConfig: String?
-                if let files = spec.configDrive { rescueConfig = try await maker.makeConfigDrive(files, as: .rescueConfig) }
+                if let files = spec.configDrive {
+                    rescueConfig = try await maker.makeConfigDrive(files, as: .rescueConfig)
+                }
                 // The record stands before anything is moved, so that whatever happens it can be put back.
                 let record = RescueRecord(root: root, config: config)
                 try await self.mark(machine.reference, [Mark.rescue: record.text])
@@ -71,7 +73,8 @@ extension XenAPIDriver: RescuingGuests {
                 var places = DiskPlaces(taken: disks.map(\.place) + ["0", "3"])
                 if let rescueConfig {
                     try await maker.attach(
-                        rescueConfig, as: .rescueConfig, to: machine.reference, at: config?.place ?? "3", readOnly: true)
+                        rescueConfig, as: .rescueConfig, to: machine.reference, at: config?.place ?? "3", readOnly: true
+                    )
                 }
                 try await self.place(record.root, in: machine, at: try places.take(forDevice: nil), bootable: false)
                 try await self.long(
@@ -130,7 +133,8 @@ extension XenAPIDriver: RescuingGuests {
     private func removeRescueDisks(_ guest: GuestID) async throws(DriverError) {
         for role in [DiskRole.rescue, .rescueConfig] {
             let found = try await client.call(
-                "VDI.get_by_name_label", [.text(role.name(of: guest))], "look for a rescue disk").texts
+                "VDI.get_by_name_label", [.text(role.name(of: guest))], "look for a rescue disk"
+            ).texts
             for disk in found { try await removeDisk(disk, of: guest) }
         }
     }

@@ -22,11 +22,13 @@ extension XenAPIDriver: SnapshottingGuests {
             let file = try ScratchFile(in: self.host.stateDirectory, name: "snapshot")
             try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
                 let snapshot = try await self.client.call(
-                    "VDI.snapshot", [.text(root), [:]], "make a snapshot of guest \(guest)").text
+                    "VDI.snapshot", [.text(root), [:]], "make a snapshot of guest \(guest)"
+                ).text
                 rollback.onFailure { try? await self.destroyDisk(snapshot) }
                 // A name of its own: a snapshot that an interrupted call left is found by it and removed.
                 _ = try await self.client.call(
-                    "VDI.set_name_label", [.text(snapshot), .text(DiskRole.snapshot.name(of: guest))], "name a snapshot")
+                    "VDI.set_name_label", [.text(snapshot), .text(DiskRole.snapshot.name(of: guest))], "name a snapshot"
+                )
                 try await self.transfers.read(
                     snapshot, to: file.path, format: format, at: self.place.endpoint,
                     progress: self.progress(of: guest, "exporting disk"))

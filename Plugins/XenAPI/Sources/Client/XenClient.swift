@@ -20,6 +20,7 @@ final class XenClient: Sendable {
     let host: any DriverHost
     /// Answers of long lists are large: a record of a machine is about three kilobytes.
     private static let answerBytesMax = 128 << 20
+    private static let jsonRPCMajor = 2
     private let state = Locked(State())
     private let gate: Turnstile<Int>
     private let loginGate = Turnstile<Int>(width: 1)
@@ -60,7 +61,7 @@ final class XenClient: Sendable {
         for _ in 0..<4 {
             let result = try await post(
                 endpoint, "session.login_with_password",
-                [.text(options.user), .text(options.password), "2.16", "kilonova"], timeout: options.loginTimeout)
+                [.text(options.user), .text(options.password), "1.0", "kilonova"], timeout: options.loginTimeout)
             switch result {
             case .success(let value):
                 guard let reference = value.reference else {
@@ -186,7 +187,8 @@ final class XenClient: Sendable {
         _ endpoint: XenEndpoint, _ method: String, _ arguments: [XenValue], _ number: Int, _ timeout: Duration
     ) async throws(DriverError) -> XenResult? {
         let body = JSONText.write([
-            "jsonrpc": "2.0", "id": .integer(Int64(number)), "method": .text(method), "params": .list(arguments),
+            "jsonrpc": "\(Self.jsonRPCMajor).0", "id": .integer(Int64(number)), "method": .text(method),
+            "params": .list(arguments),
         ])
         let answer = try await exchange("\(endpoint)/jsonrpc", "application/json", body, timeout)
         if [400, 404, 405, 501].contains(answer.status), state.with({ $0.encoding }) == nil { return nil }

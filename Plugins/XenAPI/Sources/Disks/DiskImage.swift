@@ -20,8 +20,8 @@ struct DiskImage: Hashable, Sendable {
 
     /// Inspects a file and holds it against the image's declared format.
     ///
-    /// - Throws: ``DriverError/imageUnacceptable(_:)`` with what is wrong; ``DriverError/failed(_:)`` when the file cannot
-    ///   be read.
+    /// - Throws: ``DriverError/imageUnacceptable(_:)`` with what is wrong; ``DriverError/failed(_:)`` when the file
+    ///   cannot be read.
     static func inspect(_ path: String, declared: String) throws(DriverError) -> DiskImage {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .failed("\(path) cannot be read: error \(errno)") }

@@ -31,8 +31,10 @@ struct GuestDisks: Sendable {
     /// What `VDI.create` is given.
     static func record(name: String, in repository: String, bytes: UInt64, _ marks: [String: String]) -> XenValue {
         [
-            "name_label": .text(name), "name_description": "", "SR": .text(repository), "virtual_size": .text("\(bytes)"),
-            "type": "user", "sharable": false, "read_only": false, "xenstore_data": [:], "other_config": XenValue(marks),
+            "name_label": .text(name), "name_description": "", "SR": .text(repository),
+            "virtual_size": .text("\(bytes)"),
+            "type": "user", "sharable": false, "read_only": false, "xenstore_data": [:],
+            "other_config": XenValue(marks),
             "sm_config": [:], "tags": [],
         ]
     }
@@ -51,7 +53,8 @@ struct GuestDisks: Sendable {
             let base = try await images.cached(image, for: guest)
             try Self.checkSize(of: image, base.bytes, gib: gib)
             let clone = try await driver.client.call(
-                "VDI.clone", [.text(base.reference)], "clone the disk of image \(image.id)").text
+                "VDI.clone", [.text(base.reference)], "clone the disk of image \(image.id)"
+            ).text
             do throws(DriverError) {
                 try await adopt(clone, role, image: image.id)
             } catch {
@@ -62,7 +65,8 @@ struct GuestDisks: Sendable {
             disk = VirtualDisk(clone, base.record)
         } else {
             let made = try await images.fill(
-                image, for: guest, name: role.name(of: guest), marks: marks(role).merging(
+                image, for: guest, name: role.name(of: guest),
+                marks: marks(role).merging(
                     [Mark.image: image.id.description]) { $1 })
             try Self.checkSize(of: image, made.bytes, gib: gib)
             disk = made
@@ -74,7 +78,9 @@ struct GuestDisks: Sendable {
     private static func checkSize(of image: ImageSpec, _ bytes: UInt64, gib: Int) throws(DriverError) {
         guard gib > 0, bytes > UInt64(gib) << 30 else { return }
         throw .imageUnacceptable(
-            "The image's disk of \((bytes + (1 << 30) - 1) >> 30) GiB is larger than the flavor's root disk of \(gib) GiB.")
+            "The image's disk of \((bytes + (1 << 30) - 1) >> 30) GiB is larger than the flavor's root disk of "
+                + "\(gib) GiB."
+        )
     }
 
     /// Gives a disk the guest's name and marks.

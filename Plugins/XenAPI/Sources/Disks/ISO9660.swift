@@ -112,7 +112,8 @@ struct ISO9660: Sendable {
             }
             var bytes = [UInt8](repeating: 0, count: 16 * sector)
             for space in NameSpace.allCases {
-                bytes += descriptor(space, sectors: next, table: tableSectors[space.rawValue],
+                bytes += descriptor(
+                    space, sectors: next, table: tableSectors[space.rawValue],
                     tableBytes: tables[space.rawValue].count)
             }
             bytes += padded([255] + Array("CD001".utf8) + [1])

@@ -40,8 +40,8 @@ struct Images: Sendable {
         }
     }
 
-    /// What a complete disk bears. Its own identifier is part of it, because a clone inherits the marks of the disk that
-    /// it was made from, and for a moment its name.
+    /// What a complete disk bears. Its own identifier is part of it, because a clone inherits the marks of the disk
+    /// that it was made from, and for a moment its name.
     private static func seal(_ disk: VirtualDisk, _ image: ImageSpec) -> String {
         "\(disk.uuid) \(image.checksum ?? image.hashValue ?? "")"
     }
@@ -50,15 +50,17 @@ struct Images: Sendable {
         disk.otherConfig[Mark.ready]?.hasPrefix(disk.uuid + " ") == true
     }
 
-    /// The complete disk of an image here. What an interrupted import of this node left is removed; one without seal may
-    /// be another node's that is still at it.
+    /// The complete disk of an image here. What an interrupted import of this node left is removed; one without seal
+    /// may be another node's that is still at it.
     private func find(_ image: ImageSpec) async throws(DriverError) -> VirtualDisk? {
         let named = try await driver.client.call(
-            "VDI.get_by_name_label", [.text(Self.name(of: image.id))], "look for an image's disk").texts
+            "VDI.get_by_name_label", [.text(Self.name(of: image.id))], "look for an image's disk"
+        ).texts
         var found: VirtualDisk?
         for reference in named.sorted() {
-            guard let record = try await driver.client.call(
-                "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
+            guard
+                let record = try await driver.client.call(
+                    "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
             else { continue }
             let disk = VirtualDisk(reference, record)
             guard disk.repository == repository.reference, disk.image == image.id else { continue }
@@ -108,8 +110,8 @@ struct Images: Sendable {
         ).map.map { VirtualDisk($0.key, $0.value) }
     }
 
-    /// Removes clones that an interrupted call left before they bore their guest's name: no machine holds them, and their
-    /// inherited time of use is long past.
+    /// Removes clones that an interrupted call left before they bore their guest's name: no machine holds them, and
+    /// their inherited time of use is long past.
     func removeStrayClones() async throws(DriverError) {
         for disk in try await disks()
         where disk.image != nil && disk.guest == nil && disk.otherConfig[Mark.ready] != nil && !Self.isSealed(disk) {

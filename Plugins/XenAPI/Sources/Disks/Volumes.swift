@@ -36,7 +36,8 @@ struct Volumes: Sendable {
             let repository = try await client.call(
                 "SR.introduce",
                 [
-                    .text(volume.id.description), .text("kilonova volume \(volume.id)"), "", "iscsi", "", .truth(true), [:],
+                    .text(volume.id.description), .text("kilonova volume \(volume.id)"), "", "iscsi", "", .truth(true),
+                    [:],
                 ], "introduce the volume \(volume.id)"
             ).text
             rollback.onFailure { await self.forget(repository: repository) }
@@ -110,7 +111,8 @@ struct Volumes: Sendable {
             if let record {
                 found.append(
                     Connection(
-                        reference: reference, host: record["host"].text, isAttached: record["currently_attached"].truth))
+                        reference: reference, host: record["host"].text, isAttached: record["currently_attached"].truth)
+                )
             }
         }
         return found
@@ -174,7 +176,8 @@ extension XenAPIDriver {
                 "VBD.create",
                 [
                     GuestDisks.attachment(
-                        disk, to: machine, at: place, bootable: volume.bootIndex == 0, readOnly: volume.isReadOnly, marks)
+                        disk, to: machine, at: place, bootable: volume.bootIndex == 0, readOnly: volume.isReadOnly,
+                        marks)
                 ], "attach the volume \(volume.id)"
             ).text
         } catch {

@@ -20,7 +20,8 @@ struct HostFinder: Sendable {
         let session = try await client.session()
         if session.endpoint == options.endpoint {
             let this = try await client.call(
-                "session.get_this_host", [.text(session.reference)], "say which host it is").text
+                "session.get_this_host", [.text(session.reference)], "say which host it is"
+            ).text
             if let record = records[this] { return place(this, record) }
         }
         let found = records.filter { Self.matches($0.value, options.endpoint.host) }
@@ -44,7 +45,8 @@ struct HostFinder: Sendable {
         let configured = client.options.endpoint
         // The name in the configuration is the one that the certificate was made for.
         let isConfigured = client.knownSession?.endpoint == configured || Self.matches(record, configured.host)
-        let endpoint = address.isEmpty || isConfigured && Self.matches(record, configured.host)
+        let endpoint =
+            address.isEmpty || isConfigured && Self.matches(record, configured.host)
             ? configured : configured.at(address)
         return XenAPIDriver.Place(
             reference: reference, uuid: record["uuid"].text, name: record["name_label"].text, endpoint: endpoint)

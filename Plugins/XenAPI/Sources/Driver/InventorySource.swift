@@ -56,7 +56,8 @@ struct InventorySource: Sendable {
         for text in capabilities {
             let parts = text.split(separator: "-")
             guard parts.count == 3, parts[0] == "xen" || parts[0] == "hvm" else { continue }
-            let architecture = parts[2].hasPrefix("x86_64") ? "x86_64" : parts[2].hasPrefix("x86_32") ? "i686" : parts[2]
+            let architecture =
+                parts[2].hasPrefix("x86_64") ? "x86_64" : parts[2].hasPrefix("x86_32") ? "i686" : parts[2]
             let guest = SupportedGuest(
                 architecture: String(architecture), hypervisorType: "xen", machineMode: String(parts[0]))
             if !found.contains(guest) { found.append(guest) }

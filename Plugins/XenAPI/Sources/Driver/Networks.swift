@@ -20,7 +20,8 @@ struct Networks: Sendable {
         func first(_ matches: (XenValue) -> Bool) -> String? { records.first { matches($0.value) }?.key }
         if let option {
             if let found = first({ $0["bridge"].text == option || $0["name_label"].text == option }) { return found }
-            throw .refused("The pool has no network with the bridge or name \(option) ([xenserver] integration_bridge).")
+            throw .refused(
+                "The pool has no network with the bridge or name \(option) ([xenserver] integration_bridge).")
         }
         if case .bridge(let bridge, _) = interface.binding, let found = first({ $0["bridge"].text == bridge }) {
             return found
@@ -42,7 +43,8 @@ struct Networks: Sendable {
         var place = device.map { "\($0)" }
         if place == nil {
             let free = try await client.call(
-                "VM.get_allowed_VIF_devices", [.text(machine)], "find a place for an interface").texts
+                "VM.get_allowed_VIF_devices", [.text(machine)], "find a place for an interface"
+            ).texts
             guard let first = free.compactMap({ Int($0) }).min() else {
                 throw .insufficientResources("the guest has no place for a further interface")
             }
@@ -55,7 +57,8 @@ struct Networks: Sendable {
             [
                 [
                     "VM": .text(machine), "network": .text(network), "device": .text(place ?? "0"),
-                    "MAC": .text(interface.macAddress), "MTU": .text("\(interface.mtu)"), "other_config": XenValue(marks),
+                    "MAC": .text(interface.macAddress), "MTU": .text("\(interface.mtu)"),
+                    "other_config": XenValue(marks),
                     "locking_mode": "network_default", "ipv4_allowed": [], "ipv6_allowed": [],
                     "qos_algorithm_type": "", "qos_algorithm_params": [:], "qos_supported_algorithms": [],
                 ]

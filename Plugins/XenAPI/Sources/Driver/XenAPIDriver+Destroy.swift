@@ -11,8 +11,8 @@ extension XenAPIDriver {
         }
     }
 
-    /// Removes a guest's machine, whatever state it is in, and every disk that was made for it. Disks of a machine that has
-    /// departed stay.
+    /// Removes a guest's machine, whatever state it is in, and every disk that was made for it. Disks of a machine that
+    /// has departed stay.
     func removeEverything(_ guest: GuestID) async throws(DriverError) {
         let named = try await client.call("VM.get_by_name_label", [.text(guest.machineName)], "look for a guest").texts
         for reference in Set(named + [mirror.reference(of: guest)].compactMap { $0 }) {
@@ -54,8 +54,9 @@ extension XenAPIDriver {
 
     /// Removes a disk that was made for the guest; any other is left alone.
     func removeDisk(_ reference: String, of guest: GuestID) async throws(DriverError) {
-        guard let record = try await client.call(
-            "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
+        guard
+            let record = try await client.call(
+                "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
         else { return }
         guard VirtualDisk(reference, record).guest == guest else { return }
         try await destroyDisk(reference)
@@ -72,10 +73,12 @@ extension XenAPIDriver {
     private func removeStrayDisks(of guest: GuestID) async throws(DriverError) {
         for role in DiskRole.allCases {
             let found = try await client.call(
-                "VDI.get_by_name_label", [.text(role.name(of: guest))], "look for a guest's disks").texts
+                "VDI.get_by_name_label", [.text(role.name(of: guest))], "look for a guest's disks"
+            ).texts
             for reference in found {
-                guard let record = try await client.call(
-                    "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
+                guard
+                    let record = try await client.call(
+                        "VDI.get_record", [.text(reference)], accepting: ["HANDLE_INVALID"], "describe a disk")
                 else { continue }
                 let disk = VirtualDisk(reference, record)
                 guard disk.guest == guest, record["VBDs"].list.isEmpty, !record["is_a_snapshot"].truth else { continue }

@@ -29,7 +29,8 @@ extension XenAPIDriver {
                 }
             }
             try await self.client.call(
-                "VM.hard_reboot", [.text(machine.reference)], accepting: ["VM_BAD_POWER_STATE"], "reset the guest \(guest)")
+                "VM.hard_reboot", [.text(machine.reference)], accepting: ["VM_BAD_POWER_STATE"],
+                "reset the guest \(guest)")
             // A guest that went off meanwhile comes up again: that is what a reboot promises.
             if let now = try await self.machine(machine.reference), !now.isRunning { try await self.bringUp(now) }
         }

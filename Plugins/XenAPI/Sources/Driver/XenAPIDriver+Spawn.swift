@@ -27,7 +27,8 @@ extension XenAPIDriver {
     }
 
     /// Makes a guest. If it throws, nothing of it remains.
-    func build(_ spec: GuestSpec, _ call: DriverCall, from source: DiskSource) async throws(DriverError) -> GuestHandle {
+    func build(_ spec: GuestSpec, _ call: DriverCall, from source: DiskSource) async throws(DriverError) -> GuestHandle
+    {
         try await check(spec)
         let repository = try await Repositories(client: client, place: place).guests()
         let definition = try MachineDefinition(spec, place: place, node: host.nodeName, options: options)
@@ -35,7 +36,8 @@ extension XenAPIDriver {
         return try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
             rollback.onFailure { await self.undo(spec.id) }
             let reference = try await self.client.call(
-                "VM.create", [definition.record(operation: call.operation)], "define the guest \(spec.id)").text
+                "VM.create", [definition.record(operation: call.operation)], "define the guest \(spec.id)"
+            ).text
             var places = DiskPlaces()
             try await self.makeDisks(spec, on: reference, repository, source, &places)
             for volume in spec.volumes {

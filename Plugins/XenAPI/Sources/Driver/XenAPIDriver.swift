@@ -3,8 +3,8 @@ import DriverAPI
 
 /// Guests of XCP-ng or XenServer, one host of a pool for each driver.
 ///
-/// The server's own objects are the only memory: what the driver must know of a guest stands in the `other_config` of its
-/// machine and disks (``Mark``), so a restart of driver, host process or toolstack forgets nothing. Events feed the
+/// The server's own objects are the only memory: what the driver must know of a guest stands in the `other_config` of
+/// its machine and disks (``Mark``), so a restart of driver, host process or toolstack forgets nothing. Events feed the
 /// streams and the waiting for tasks; nothing is polled but the host's free space.
 final class XenAPIDriver: ComputeDriver {
     let client: XenClient

@@ -41,7 +41,8 @@ struct XenAPIOptions: Sendable {
                     + "other-config:KEY=VALUE or name-label:NAME or uuid:UUID")
         }
         guard let password = configuration.string("connection_password"), !password.isEmpty else {
-            throw .badConfiguration("[xenserver] connection_password is not set; set the password of connection_username")
+            throw .badConfiguration(
+                "[xenserver] connection_password is not set; set the password of connection_username")
         }
         self.endpoint = endpoint
         self.repository = repository
@@ -117,7 +118,8 @@ extension XenAPIOptions {
     private static let connection: [DriverOption] = [
         DriverOption(
             "connection_url", .string, default: nil,
-            help: "URL of the XenAPI host that this node stands for: https://HOST. A member of a pool names its master, "
+            help:
+                "URL of the XenAPI host that this node stands for: https://HOST. A member of a pool names its master, "
                 + "to which all calls then go."),
         DriverOption("connection_username", .string, default: "root", help: "User who logs in."),
         DriverOption("connection_password", .secret, default: nil, help: "The user's password."),
@@ -172,10 +174,12 @@ extension XenAPIOptions {
         DriverOption(
             "reserved_host_memory_mb", .integer(min: 0, max: nil), default: "512",
             help: "Memory kept for the host beside what the hypervisor takes itself."),
-        DriverOption("reserved_host_disk_mb", .integer(min: 0, max: nil), default: "0", help: "Disk kept for the host."),
+        DriverOption(
+            "reserved_host_disk_mb", .integer(min: 0, max: nil), default: "0", help: "Disk kept for the host."),
         DriverOption("reserved_host_cpus", .integer(min: 0, max: nil), default: "0", help: "Processors kept."),
         DriverOption(
-            "cpu_allocation_ratio", .number(min: 0.1, max: nil), default: "4.0", help: "Over-commitment of processors."),
+            "cpu_allocation_ratio", .number(min: 0.1, max: nil), default: "4.0",
+            help: "Over-commitment of processors."),
         DriverOption(
             "ram_allocation_ratio", .number(min: 0.1, max: 1), default: "1.0",
             help: "Over-commitment of memory; the hypervisor can do none, so at most 1."),

@@ -72,8 +72,10 @@ struct MachineDefinition: Hashable, Sendable {
             "PV_bootloader_args": "", "PV_legacy_args": "", "HVM_boot_policy": mode == .hvm ? "BIOS order" : "",
             "HVM_boot_params": mode == .hvm ? XenValue(boot) : [:], "HVM_shadow_multiplier": .number(1),
             "platform": XenValue(platform), "PCI_bus": "", "recommendations": "", "ha_always_run": false,
-            "ha_restart_priority": "", "xenstore_data": ["vm-data": "", "vm-data/instance-id": .text(spec.id.description)],
-            "blocked_operations": [:], "tags": [], "domain_type": .text(mode.rawValue), "hardware_platform_version": "2",
+            "ha_restart_priority": "",
+            "xenstore_data": ["vm-data": "", "vm-data/instance-id": .text(spec.id.description)],
+            "blocked_operations": [:], "tags": [], "domain_type": .text(mode.rawValue),
+            "hardware_platform_version": "2",
             "other_config": [
                 Mark.guest: .text(spec.id.description), Mark.node: .text(node), Mark.operation: .text("\(operation)"),
             ],
@@ -88,7 +90,9 @@ struct MachineDefinition: Hashable, Sendable {
 
     /// The weight of the guest's processors, as Nova's drivers take it from `quota:cpu_shares`.
     private var processorParameters: [String: String] {
-        guard let shares = spec.flavor.extraSpecs["quota:cpu_shares"].flatMap({ Int($0) }), shares > 0 else { return [:] }
+        guard let shares = spec.flavor.extraSpecs["quota:cpu_shares"].flatMap({ Int($0) }), shares > 0 else {
+            return [:]
+        }
         return ["weight": "\(min(65_535, shares))", "cap": "0"]
     }
 }

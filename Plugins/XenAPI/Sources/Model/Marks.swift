@@ -1,7 +1,7 @@
 import ComputeModel
 
-/// What this driver writes into the `other_config` of its objects, so that it finds them again and never takes a foreign
-/// one for its own.
+/// What this driver writes into the `other_config` of its objects, so that it finds them again and never takes a
+/// foreign one for its own.
 enum Mark {
     /// The guest that a machine, disk or interface belongs to.
     static let guest = "kilonova:guest"
@@ -29,12 +29,14 @@ enum Mark {
     static let rescue = "kilonova:rescue"
     /// The operation that rescued the machine; set when the rescue is complete.
     static let rescuedBy = "kilonova:rescued-by"
+    /// The operation that wanted to move a machine live and left it where it was.
+    static let stayed = "kilonova:stayed"
     /// Set instead of ``guest`` on a machine that has departed and waits to be confirmed or taken back.
     static let departed = "kilonova:departed"
 }
 
 /// What a disk is to its guest.
-enum DiskRole: String, Codable, CaseIterable, Sendable {
+enum DiskRole: String, Codable, CodingKeyRepresentable, CaseIterable, Sendable {
     case root
     case ephemeral
     case swap

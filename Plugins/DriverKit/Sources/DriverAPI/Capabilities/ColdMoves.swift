@@ -64,7 +64,8 @@ public protocol ResizingGuests: Sendable {
 
     /// On the source: makes the guest be what it was before ``depart(_:_:_:)``, from the specification of then.
     /// Repeating it succeeds.
-    func takeBack(_ spec: GuestSpec, _ package: MovePackage, _ call: DriverCall) async throws(DriverError) -> GuestHandle
+    func takeBack(_ spec: GuestSpec, _ package: MovePackage, _ call: DriverCall)
+        async throws(DriverError) -> GuestHandle
 }
 
 /// Brings guests of a node that is dead up on another. Proves `operation.evacuate`.

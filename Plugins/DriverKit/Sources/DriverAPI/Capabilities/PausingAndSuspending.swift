@@ -16,8 +16,8 @@ public protocol PausingGuests: Sendable {
 
 /// Writes a guest's memory to disk and frees what it held. Proves `operation.suspend` and `operation.resume`.
 public protocol SuspendingGuests: Sendable {
-    /// Saves a running or paused guest, which is ``PowerState/suspended`` or ``PowerState/shutdown`` afterwards and holds
-    /// no memory of the node; succeeds for a suspended one.
+    /// Saves a running or paused guest, which is ``PowerState/suspended`` or ``PowerState/shutdown`` afterwards and
+    /// holds no memory of the node; succeeds for a suspended one.
     ///
     /// - Throws: ``DriverError/noSuchGuest(_:)``; ``DriverError/insufficientResources(_:)`` for a full disk;
     ///   ``DriverError/refused(_:)`` for a guest that is off. If it throws, the guest runs on as before.

@@ -23,8 +23,8 @@ public protocol DriverHost: Sendable {
 
     /// Streams a file into an image that waits for its data. The file stays where it is.
     ///
-    /// - Throws: ``DriverError/refused(_:)`` when the image service does not want it (a quota, an image that was deleted
-    ///   meanwhile), ``DriverError/unreachable(_:)``, ``DriverError/cancelled``.
+    /// - Throws: ``DriverError/refused(_:)`` when the image service does not want it (a quota, an image that was
+    ///   deleted meanwhile), ``DriverError/unreachable(_:)``, ``DriverError/cancelled``.
     func storeImage(_ image: ImageID, from path: String, format: String) async throws(DriverError)
 
     /// One HTTP exchange. Waits on no thread. Certificates are verified unless the request says otherwise.

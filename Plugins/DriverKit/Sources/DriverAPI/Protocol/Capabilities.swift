@@ -193,7 +193,8 @@ extension CapabilityName {
         case .volumeExtending: [Trait("COMPUTE_VOLUME_EXTEND")]
         case .imageCache: [Trait("COMPUTE_IMAGE_CACHE")]
         case .consoleLog, .consoles, .pausing, .suspending, .snapshots, .rescue, .volumes, .volumeSwapping, .resizing,
-            .evacuation, .liveMigration, .passwords, .quiescing, .clocks, .diagnostics, .crashDumps, .hostPower, .hostMaintenance:
+            .evacuation, .liveMigration, .passwords, .quiescing, .clocks, .diagnostics, .crashDumps, .hostPower,
+            .hostMaintenance:
             []
         }
     }
