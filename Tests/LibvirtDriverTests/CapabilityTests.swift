@@ -143,6 +143,15 @@ struct CapabilityTests {
             DriverError.refused))
         for _ in 1...2 { try await swapping.swap(one.id, for: three, of: id, operation(9)) }
         #expect(try await volumes.volumes(of: id) == [two.id, three.id])
+        // The same volume in another place, as when its type is changed.
+        var moved = three
+        let place = try real.volumeFile("four", format: "qcow2", mib: 1024)
+        moved.connection = .file(path: place, format: "qcow2")
+        let retyped = moved
+        for _ in 1...2 { try await swapping.swap(three.id, for: retyped, of: id, operation(9)) }
+        #expect(try await driver.document(of: id, .live).disks.contains { $0.child("source")?["file"] == place })
+        try await swapping.swap(three.id, for: three, of: id, operation(9))
+        #expect(try await volumes.volumes(of: id) == [two.id, three.id])
         #expect(try await driver.document(of: id, .live).disks.contains { $0.child("source")?["file"] == target })
         try await driver.reboot(id, .hard, within: .zero, operation(10))
         #expect(try await driver.document(of: id, .live).volumes == [two.id, three.id])

@@ -175,7 +175,11 @@ struct LiveMoveTests {
         let (one, two) = (pair.one.driver, pair.two.driver)
         let there = try #require(one.capabilities.liveMigration)
         let here = try #require(two.capabilities.liveMigration)
-        let spec = guestSpec(pair.one.blank, interfaces: [interfaceSpec(bridge: "br-test", tap: "tap-move")])
+        var held = guestSpec(pair.one.blank, interfaces: [interfaceSpec(bridge: "br-test", tap: "tap-move")])
+        let volume = VolumeSpec(
+            id: .random(), connection: .file(path: try pair.one.volumeFile("held"), format: "raw"), sizeGiB: 1)
+        held.volumes = [volume]
+        let spec = held
         let id = spec.id
         _ = try await one.spawn(spec, operation(1))
         var move = LiveMove(source: "one", destination: "two", mayPostCopy: true, mayThrottle: true)
@@ -191,6 +195,7 @@ struct LiveMoveTests {
         for _ in 1...2 { _ = try await here.finishArrival(of: spec, package, operation(2)) }
         for _ in 1...2 { try await there.finishDeparture(of: id, package, operation(2)) }
         #expect(try await two.powerState(of: id) == .running)
+        #expect(try await two.capabilities.volumes?.volumes(of: id) == [volume.id])
         #expect(await driverError { _ = try await one.powerState(of: id) } == .noSuchGuest(id))
         #expect(try pair.two.daemon.run("ip -o link show tap-move").contains("br-test"))
         try await two.reboot(id, .hard, within: .zero, operation(3))
@@ -244,6 +249,21 @@ struct LiveMoveTests {
         #expect(try await pair.two.traces(of: id).isEmpty)
         #expect(pair.one.host.openOffers.isEmpty)
 
+        // Cancelled: it ends soon, with the guest where it is.
+        let cancelled = try await pair.prepare(spec, move, 3)
+        let task = Task { try await there.migrate(id, move, cancelled, operation(3)) }
+        let begun = await eventually(within: .seconds(60 * TestGuest.scale)) {
+            (try? await one.session.change(id) { connection throws(LibvirtFailure) in
+                try connection.domain(id)?.job()?.isMigration == true
+            }) == true
+        }
+        #expect(begun)
+        let moment = ContinuousClock.now
+        task.cancel()
+        #expect(try await task.value == .stayed)
+        #expect(ContinuousClock.now - moment < .seconds(10 * TestGuest.scale))
+        try await here.abandonArrival(of: id, cancelled, operation(3))
+
         // The other node's daemon is away: the guest stays.
         let unlucky = try await pair.prepare(spec, move, 4)
         try pair.two.daemon.stopDaemon()
@@ -284,11 +304,23 @@ struct LiveMoveTests {
         let move = LiveMove(source: "one", destination: "two", mayPostCopy: true, bandwidthMiB: 1)
         let package = try await pair.prepare(spec, move, 2)
         let running = Task { try await there.migrate(id, move, package, operation(2)) }
+        // Another process's driver is asked the same, finds the move under way and waits for its end.
+        let later = try await LibvirtDriver.start(pair.one.driver.options, host: pair.one.host)
+        let repeated = try #require(later.capabilities.liveMigration)
+        let begun = await eventually(within: .seconds(60 * TestGuest.scale)) {
+            (try? await later.session.change(id) { connection throws(LibvirtFailure) in
+                try connection.domain(id)?.job()?.isMigration == true
+            }) == true
+        }
+        #expect(begun)
+        let second = Task { try await repeated.migrate(id, move, package, operation(2)) }
         let forced = await eventually(within: .seconds(60 * TestGuest.scale)) {
             await driverError { try await there.forceComplete(id) } == nil
         }
         #expect(forced)
         #expect(try await running.value == .moved)
+        #expect(try await second.value == .moved)
+        await later.shutDown()
         _ = try await here.finishArrival(of: spec, package, operation(2))
         try await there.finishDeparture(of: id, package, operation(2))
         #expect(await eventually { (try? await pair.two.driver.powerState(of: id)) == .running })

@@ -60,10 +60,9 @@ struct Resizing: ResizingGuests {
             let held = try await driver.held(guest)
             let record = await driver.threads.run { directory.record() }
             guard let record, record.rescuedBy == nil else { throw .refused("guest \(guest) is in rescue") }
+            guard !held.isSaved else { throw .refused("guest \(guest) is suspended; resume it first") }
             try await refuseShrinking(guest, move.flavor, directory)
-            if held.isActive, try await driver.goesDownByItself(guest, within: move.grace) == false {
-                if Task.isCancelled { throw .cancelled }
-            }
+            if held.isActive { _ = try await driver.goesDownByItself(guest, within: move.grace) }
             try await driver.pullThePlug(guest)
             return try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
                 rollback.onFailure {
@@ -124,16 +123,7 @@ struct Resizing: ResizingGuests {
         var paths = [departed.ephemeralDisk, departed.firmwareVariables]
         if facts.rootFormat != nil { paths.append(departed.rootDisk) }
         if let base = facts.base { paths.append("\(driver.disks.cache.directory)/\(base)") }
-        var files: [FileOffer] = []
-        for path in paths where await driver.threads.run({ exists(path) }) {
-            do throws(DriverError) {
-                files.append(try await driver.host.offerFile(path))
-            } catch {
-                for file in files { await driver.host.withdrawFile(file) }
-                throw error
-            }
-        }
-        let package = facts.package(files)
+        let package = facts.package(try await driver.offer(paths))
         driver.departures.with { $0[guest] = package }
         return package
     }
@@ -315,6 +305,20 @@ extension LibvirtDriver {
         }
         try await makeOtherDisks(spec, directory, &local)
         return local
+    }
+
+    /// Lets another node fetch those of the files that exist; all or none.
+    func offer(_ paths: [String]) async throws(DriverError) -> [FileOffer] {
+        var files: [FileOffer] = []
+        for path in paths where await threads.run({ exists(path) }) {
+            do throws(DriverError) {
+                files.append(try await host.offerFile(path))
+            } catch {
+                for file in files { await host.withdrawFile(file) }
+                throw error
+            }
+        }
+        return files
     }
 
     /// Copies a file with its holes, sharing blocks where the file system can.

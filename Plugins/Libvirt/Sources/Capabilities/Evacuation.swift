@@ -33,21 +33,23 @@ struct Evacuating: EvacuatingGuests {
             }
             let plan = try await driver.plan(spec)
             let before = await driver.threads.run { try? readText(directory.definition, bytesMax: 1 << 20) }
+            guard let before, let record else { throw .refused("the files of guest \(guest) went away") }
             try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
                 rollback.onFailure {
-                    guard let before else { return }
                     try? await driver.files { () throws(FileFailure) in
                         try writeDurably(Array(before.utf8), to: directory.definition)
+                        try directory.write(record)
                     }
                 }
-                let local = try await driver.existingDisks(spec, directory)
-                try await driver.establish(spec, plan, local, call, directory)
+                // First, so that a repeated call knows its own guest at whatever moment this process dies.
                 try await driver.files { () throws(FileFailure) in
                     try directory.update { record in
                         record.spawnedBy = call.operation
                         record.rescuedBy = nil
                     }
                 }
+                let local = try await driver.existingDisks(spec, directory)
+                try await driver.establish(spec, plan, local, call, directory)
             }
             return GuestIdentity(guest).handle
         }

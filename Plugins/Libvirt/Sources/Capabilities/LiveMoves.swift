@@ -66,13 +66,15 @@ struct LiveMigrating: LiveMigratingGuests {
         if !copied.isEmpty, move.copiesDisks == false {
             throw .refused("node \(facts.offer.node) does not see the disks of guest \(guest)")
         }
-        var files: [FileOffer] = []
-        if !isShared {
-            let bases = copied.compactMap(\.base).map { "\(driver.disks.cache.directory)/\($0)" }
-            for path in bases + disks.filter(\.isReadOnly).map(\.path) {
-                files.append(try await driver.host.offerFile(path))
-            }
+        let bases = isShared ? [] : copied.compactMap(\.base).map { "\(driver.disks.cache.directory)/\($0)" }
+        let drives = isShared ? [] : disks.filter(\.isReadOnly).map(\.path)
+        let files = try await driver.offer(bases + drives)
+        // A move that was given up after its check had nobody to tell the source so.
+        let earlier = driver.liveOffers.with { offers in
+            defer { offers[guest] = files }
+            return offers[guest] ?? []
         }
+        for file in earlier { await driver.host.withdrawFile(file) }
         facts.source = .init(
             directory: directory.path, isShared: isShared,
             sharesCache: facts.offer.kernel == (await driver.threads.run { Self.kernel() }), disks: disks,

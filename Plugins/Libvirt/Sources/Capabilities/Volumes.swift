@@ -141,7 +141,11 @@ struct VolumeSwapping: SwappingVolumes {
         try driver.checkVolume(new)
         try await driver.changing(guest, call) { held async throws(DriverError) in
             let kept = try await driver.keptDocument(guest)
-            if kept.disk(of: new.id) != nil, kept.disk(of: old) == nil || old == new.id { return }
+            if let there = kept.disk(of: new.id) {
+                let wanted = try await driver.volumeElement(new, device: "vda", bus: "virtio")
+                if GuestDocument.haveSameSource(there, wanted) { return }
+                guard old == new.id else { throw .refused("guest \(guest) holds the volume \(new.id) elsewhere") }
+            }
             guard held.isActive else {
                 throw .refused("guest \(guest) does not run: a volume is swapped under a running guest")
             }
@@ -158,7 +162,7 @@ struct VolumeSwapping: SwappingVolumes {
             var device = try await driver.volumeElement(new, device: name, bus: bus)
             let copy = device
             try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
-                rollback.onFailure { await driver.forgetSecrets(of: [new.id]) }
+                if old != new.id { rollback.onFailure { await driver.forgetSecrets(of: [new.id]) } }
                 try await driver.keepSecrets(of: [new])
                 let isThere = GuestDocument.haveSameSource(disk, copy)
                 if !isThere { try await mirror(name, to: copy, guest) }
@@ -172,7 +176,7 @@ struct VolumeSwapping: SwappingVolumes {
                     }
                 }
             }
-            await driver.forgetSecrets(of: [old])
+            if old != new.id { await driver.forgetSecrets(of: [old]) }
         }
     }
 

@@ -31,7 +31,11 @@ final class LibvirtConnection: @unchecked Sendable {
         _ = virConnectSetKeepAlive(pointer, 5, 3)
     }
 
-    deinit { virConnectClose(pointer) }
+    // On a thread of its own: closing waits for the daemon, and the last reference may go away anywhere.
+    deinit {
+        let address = UInt(bitPattern: pointer)
+        startDetachedThread { virConnectClose(OpaquePointer(bitPattern: address)) }
+    }
 
     /// Whether the daemon still answers.
     var isAlive: Bool { virConnectIsAlive(pointer) == 1 }

@@ -21,6 +21,8 @@ final class LibvirtDriver: ComputeDriver {
     let lastThaw = Locked<[GuestID: Int]>([:])
     /// What guests that have departed were given along, while this process lives.
     let departures = Locked<[GuestID: MovePackage]>([:])
+    /// What was offered at the last check of a live move of each guest.
+    let liveOffers = Locked<[GuestID: [FileOffer]]>([:])
     private let locks = GuestLocks()
     private let source: InventorySource
 

@@ -152,6 +152,12 @@ func startDetachedThread(_ body: @escaping @Sendable () -> Void) {
         &thread, nil,
         { argument in
             guard let argument else { return nil }
+            // libvirt writes to sockets whose daemon may just have gone; that must be an error and not the end of the
+            // host process.
+            var signals = sigset_t()
+            sigemptyset(&signals)
+            sigaddset(&signals, SIGPIPE)
+            pthread_sigmask(SIG_BLOCK, &signals, nil)
             Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
             return nil
         }, Unmanaged.passRetained(Body(body)).toOpaque())
