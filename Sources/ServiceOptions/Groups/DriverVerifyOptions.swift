@@ -83,8 +83,8 @@ package struct DriverVerifyOptions: OptionGroup {
 
     @Option("fail_metadata", .list,
         help: """
-            Server metadata with which the first attempt at a call on the guest fails after it has begun. The fake driver
-            understands fake:{call}:fail=failed, fake:{call}:fail_first=1.
+            Server metadata with which the first attempt at a call on the guest fails after it has begun. The fake
+            driver understands fake:{call}:fail=failed, fake:{call}:fail_first=1.
             """)
     package var failMetadata: [String] = []
 
