@@ -95,7 +95,8 @@ import Testing
         try await Task.sleep(for: .milliseconds(10))
         task.cancel()
         await #expect(throws: DriverError.cancelled) { try await task.value }
-        #expect(.now - begun < .seconds(5))
+        // Far from the 600 seconds asked for, and far from what a busy machine adds.
+        #expect(.now - begun < .seconds(60))
         #expect(try await driver.guests().isEmpty)
     }
 

@@ -166,7 +166,7 @@ extension DriverCall {
 }
 
 /// Waits for a condition, at most for so long.
-func until(_ limit: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws {
+func until(_ limit: Duration = .seconds(60), _ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + limit
     while try await !condition() {
         guard .now < end else { throw ToolFailure(description: "what was waited for did not happen") }

@@ -59,6 +59,9 @@ class SeveralNodes(CloudTest):
         services = self.services()
         self.assertEqual((services["east"], services["west-1"], services["broken"]), ("up", "up", "down"))
         self.assertIn("no_such_driver", self.log())
+        rows = self.openstack.json("compute", "service", "list", "--service", "nova-compute", "--long")
+        reason = next(row["Disabled Reason"] for row in rows if row["Host"] == "broken")
+        self.assertIn("AUTO: node 'broken': compute_driver = no_such_driver", reason)
         self.assertNotIn("broken", self.nodes())
 
     def test_servers_land_on_both_and_stay_there(self):
