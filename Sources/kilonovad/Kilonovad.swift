@@ -42,12 +42,8 @@ struct DriverArguments: ParsableArguments {
 
     @OptionGroup var configuration: ConfigurationArguments
 
-<<<<<<< HEAD
-    @ArgumentParser.Option(help: "The node of [kilonova] nodes whose groups count; none: the driver's own.")
-=======
     @ArgumentParser.Option(
         help: "The node of [kilonova] nodes whose groups count; none: [DEFAULT] and the driver's own.")
->>>>>>> host
     var node: String?
 
     /// What was written, as that node sees it.
