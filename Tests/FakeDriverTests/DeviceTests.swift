@@ -51,6 +51,19 @@ import Testing
         #expect(try await volumes.volumes(of: other) == [shared.id])
     }
 
+    @Test func onlyOneOfManyGuestsGetsAVolume() async throws {
+        let guests = (0..<8).map { _ in GuestID.random() }
+        let volume = Make.volume()
+        for guest in guests { _ = try await driver.spawn(.test(guest), .number(1)) }
+        let failures = await withTaskGroup(of: String?.self, returning: [String].self) { group in
+            for guest in guests {
+                group.addTask { await failure { try await volumes.attach(volume, to: guest, .number(2)) } }
+            }
+            return await group.reduce(into: []) { if let error = $1 { $0.append(error) } }
+        }
+        #expect(failures == Array(repeating: "refused", count: 7))
+    }
+
     @Test func whatAVolumeWantsMustExist() async throws {
         _ = try await driver.spawn(.test(guest), .number(1))
         var bus = Make.volume()
@@ -62,8 +75,9 @@ import Testing
             #expect(await failure { try await volumes.attach(volume, to: guest, .number(2)) } == "notSupported")
         }
         try await volumes.attach(Make.volume(name: "/dev/vdb"), to: guest, .number(3))
-        #expect(await failure { try await volumes.attach(Make.volume(name: "/dev/vdb"), to: guest, .number(4)) }
-            == "refused")
+        #expect(
+            await failure { try await volumes.attach(Make.volume(name: "/dev/vdb"), to: guest, .number(4)) }
+                == "refused")
         #expect(try await volumes.volumes(of: guest).count == 1)
     }
 
@@ -105,9 +119,10 @@ import Testing
         _ = try await driver.spawn(.test(guest), .number(1))
         #expect(await failure { try await swapping.swap(old.id, for: new, of: guest, .number(2)) } == "refused")
         try await volumes.attach(old, to: guest, .number(3))
-        #expect(await failure {
-            try await swapping.swap(old.id, for: Make.volume(sizeGiB: 0), of: guest, .number(4))
-        } == "refused")
+        #expect(
+            await failure {
+                try await swapping.swap(old.id, for: Make.volume(sizeGiB: 0), of: guest, .number(4))
+            } == "refused")
         for _ in 0..<2 { try await swapping.swap(old.id, for: new, of: guest, .number(5)) }
         try await swapping.swap(old.id, for: new, of: guest, .number(6))
         #expect(try await volumes.volumes(of: guest) == [new.id])
@@ -134,8 +149,9 @@ import Testing
             let another = Make.interface(mac: "fa:16:3e:00:01:\(number)")
             try await interfaces.attach(another, to: guest, .number(Int64(number)))
         }
-        #expect(await failure { try await interfaces.attach(Make.interface(), to: guest, .number(38)) }
-            == "insufficientResources")
+        #expect(
+            await failure { try await interfaces.attach(Make.interface(), to: guest, .number(38)) }
+                == "insufficientResources")
     }
 
     @Test func aDeviceBelongsToOneGuest() async throws {

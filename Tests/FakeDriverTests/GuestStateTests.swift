@@ -78,8 +78,9 @@ import Testing
         try await rescue.rescue(guest, with: RescueSpec(image: medium), .number(2))
         #expect(try await Node.console(of: guest, driver).contains("rescue boot"))
         #expect(node.world.count { $0.hasPrefix("disk") } == 2)
-        #expect(await failure { try await rescue.rescue(guest, with: RescueSpec(image: medium), .number(3)) }
-            == "refused")
+        #expect(
+            await failure { try await rescue.rescue(guest, with: RescueSpec(image: medium), .number(3)) }
+                == "refused")
         try await rescue.unrescue(guest, .number(4))
         try await rescue.unrescue(guest, .number(5))
         #expect(try await power == .running)
@@ -93,8 +94,9 @@ import Testing
         var unknown = try node.image()
         unknown.id = .random()
         let lost = unknown
-        #expect(await failure { try await rescue.rescue(guest, with: RescueSpec(image: lost), .number(2)) }
-            == "imageUnavailable")
+        #expect(
+            await failure { try await rescue.rescue(guest, with: RescueSpec(image: lost), .number(2)) }
+                == "imageUnavailable")
         let odd = StableRescueDevice(device: "tape", bus: "scsi")
         let wish = RescueSpec(image: try node.image(), stableDevice: odd)
         #expect(await failure { try await rescue.rescue(guest, with: wish, .number(3)) } == "notSupported")

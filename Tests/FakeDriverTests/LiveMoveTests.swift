@@ -164,9 +164,10 @@ import Testing
         try await pair.source.powerOff(guest, within: .zero, .number(2))
         #expect(await failure { _ = try await moving.leaving.check(guest, move(), offer) } == "refused")
         #expect(await failure { _ = try await moving.leaving.offer(for: moving.spec, move()) } == "refused")
-        #expect(await failure {
-            _ = try await moving.coming.prepareArrival(of: moving.spec, move(), offer, .number(3))
-        } == "refused")
+        #expect(
+            await failure {
+                _ = try await moving.coming.prepareArrival(of: moving.spec, move(), offer, .number(3))
+            } == "refused")
         #expect(pair.two.world.isEmpty)
         let alien = try await Pair(second: ["cpu_model": "other"])
         let aliens = try await Moving(.random(), alien)
@@ -174,7 +175,8 @@ import Testing
         #expect(await failure { _ = try await aliens.leaving.check(aliens.spec.id, move(), other) } == "refused")
         let both = try await Moving(.random(), try await Pair(shared: true))
         let seen = try await both.coming.offer(for: both.spec, move())
-        #expect(await failure { _ = try await both.leaving.check(both.spec.id, move(copiesDisks: true), seen) }
-            == "refused")
+        #expect(
+            await failure { _ = try await both.leaving.check(both.spec.id, move(copiesDisks: true), seen) }
+                == "refused")
     }
 }

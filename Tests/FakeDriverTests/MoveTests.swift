@@ -138,8 +138,9 @@ struct Pair {
         )
         _ = try await pair.source.spawn(small, .number(1))
         let package = try await leaving.depart(guest, move(large.flavor), .number(2))
-        #expect(await failure { _ = try await coming.arrive(large, with: package, .number(3)) }
-            == "insufficientResources")
+        #expect(
+            await failure { _ = try await coming.arrive(large, with: package, .number(3)) }
+                == "insufficientResources")
         #expect(pair.two.world.isEmpty)
         let strange = MovePackage(version: 7, data: [])
         #expect(await failure { _ = try await coming.arrive(large, with: strange, .number(4)) } == "refused")

@@ -1,5 +1,5 @@
-public import DriverAPI
 import ComputeModel
+public import DriverAPI
 import FoundationEssentials
 
 /// What programs that link this library may use of it: a way to make drivers, and the outside of the hypervisor.

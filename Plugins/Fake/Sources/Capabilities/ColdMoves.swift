@@ -44,7 +44,7 @@ struct ColdMoves: ResizingGuests {
             try await hypervisor.pressPowerButton(known, within: move.grace)
             hypervisor.host.report(DriverProgress(guest: guest, phase: "setting disks aside", percent: 0))
             try await hypervisor.rehearse(.depart, "guest \(guest)", known.metadata)
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             try self.leave(known, disk, move, call)
             hypervisor.host.report(DriverProgress(guest: guest, phase: "setting disks aside", percent: 100))
             return ""
@@ -94,12 +94,10 @@ struct ColdMoves: ResizingGuests {
     }
 
     private func land(_ spec: GuestSpec, _ cargo: ColdPackage, _ call: DriverCall) async throws(DriverError) {
-        let fault = hypervisor.world.read { [rules = hypervisor.rules] state in problem { () throws(DriverError) in
-            try rules.check(spec, state)
-        } }
-        if let fault { throw fault }
+        let rules = hypervisor.rules
+        try hypervisor.world.check { (state) throws(DriverError) in try rules.check(spec, state) }
         if let image = spec.image { try await hypervisor.provide(image, for: spec.id) }
-        if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+        try hypervisor.checkCancellation()
         var disk = cargo.disk
         if let sizeGiB = disk?.sizeGiB { disk?.sizeGiB = max(sizeGiB, spec.flavor.rootGiB) }
         if hypervisor.mutation == .resizeForgetsDisk { disk?.marker = UUIDValue.random().compact }
@@ -109,7 +107,9 @@ struct ColdMoves: ResizingGuests {
         if spec.isRunning { guest.boot(at: hypervisor.now()) }
         guest.note(Call.arrive.rawValue, call.operation)
         let (arrived, moved) = (guest, disk)
-        try hypervisor.world.change { _, change throws(DriverError) in
+        try hypervisor.world.change { state, change throws(DriverError) in
+            // Another guest may have taken the last device meanwhile.
+            try rules.check(spec, state)
             change.put = arrived
             if let moved { change.disks = [moved] }
         }
@@ -122,7 +122,7 @@ struct ColdMoves: ResizingGuests {
         _ = try await hypervisor.carryOut(.confirmDeparture, guest, call) { (known) throws(DriverError) in
             if let known, !known.isOurs { throw hypervisor.foreign(guest) }
             try await hypervisor.rehearse(.confirmDeparture, "guest \(guest)", cargo.guest.metadata)
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             try hypervisor.world.change { state, change throws(DriverError) in
                 if state.departures[guest]?.package == package.data { change.departureEnded = guest }
                 guard var known = state.guests[guest] else { return }
@@ -147,7 +147,7 @@ struct ColdMoves: ResizingGuests {
             // Only the guest that came by this very move is in question.
             guard let known, known.arrivedBy == cargo.token else { return "" }
             try await hypervisor.rehearse(.abandonArrival, "guest \(guest)", known.metadata)
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             if hypervisor.mutation == .abandonLeavesGuest { return "" }
             hypervisor.consoles.close(guest)
             try hypervisor.world.change { state, change throws(DriverError) in
@@ -181,7 +181,7 @@ struct ColdMoves: ResizingGuests {
                 throw .refused("guest \(spec.id) did not leave by this move, or that is over")
             }
             try await hypervisor.rehearse(.takeBack, "guest \(spec.id)", known.metadata)
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             try self.restore(spec, known, cargo, call)
             return ""
         }

@@ -37,7 +37,7 @@ struct Evacuation: EvacuatingGuests {
             guard let known else { return "" }
             guard known.isOurs else { throw hypervisor.foreign(guest) }
             try await hypervisor.rehearse(.forget, "guest \(guest)", known.metadata)
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             hypervisor.consoles.close(guest)
             try hypervisor.world.change { state, change throws(DriverError) in
                 change.removed = guest

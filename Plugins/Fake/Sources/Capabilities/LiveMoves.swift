@@ -20,11 +20,14 @@ struct LiveMoves: LiveMigratingGuests {
 
     private func admit(_ spec: GuestSpec) throws(DriverError) {
         let rules = hypervisor.rules
-        let fault = hypervisor.world.read { state in problem { () throws(DriverError) in
-            if state.guests[spec.id] != nil { throw .refused("guest \(spec.id) is here already") }
-            try rules.check(spec, state)
-        } }
-        if let fault { throw .refused("node \(hypervisor.host.nodeName) cannot take the guest: \(fault.message)") }
+        do throws(DriverError) {
+            try hypervisor.world.check { (state) throws(DriverError) in
+                if state.guests[spec.id] != nil { throw .refused("guest \(spec.id) is here already") }
+                try rules.check(spec, state)
+            }
+        } catch {
+            throw .refused("node \(hypervisor.host.nodeName) cannot take the guest: \(error.message)")
+        }
     }
 
     private func package(token: String) throws(DriverError) -> LivePackage {
@@ -50,7 +53,7 @@ struct LiveMoves: LiveMigratingGuests {
             try await hypervisor.rehearse(.prepareArrival, "guest \(spec.id)", spec.metadata)
             try self.admit(spec)
             if let image = spec.image { try await hypervisor.provide(image, for: spec.id) }
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             try hypervisor.world.change { _, change throws(DriverError) in
                 change.arrival = Arrival(guest: coming, operation: call.operation, token: cargo.token)
                 if let disk = cargo.disk { change.disks = [disk] }
@@ -109,7 +112,7 @@ struct LiveMoves: LiveMigratingGuests {
                 hypervisor.host.log(
                     .warning, "live migration ended where it began",
                     ["guest": guest.description, "destination": cargo.destination, "reason": reason])
-                try hypervisor.commit(.migrate, guest, call, answer: LiveMoveEnd.stayed.rawValue) { _ in }
+                try hypervisor.commit(.migrate, guest, call, answer: LiveMoveEnd.stayed.rawValue) { _, _ in }
                 return LiveMoveEnd.stayed.rawValue
             }
             return LiveMoveEnd.moved.rawValue
@@ -212,7 +215,7 @@ struct LiveMoves: LiveMigratingGuests {
         let hypervisor = hypervisor
         _ = try await hypervisor.carryOut(.finishDeparture, guest, call) { (known) throws(DriverError) in
             try await hypervisor.rehearse(.finishDeparture, "guest \(guest)", known?.metadata ?? [:])
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             try hypervisor.world.change { state, change throws(DriverError) in
                 guard let departure = state.departures[guest], departure.kind == .live else { return }
                 change.departureEnded = guest
@@ -253,7 +256,7 @@ struct LiveMoves: LiveMigratingGuests {
         let cargo = try LivePackage(package)
         _ = try await hypervisor.carryOut(.abandonLiveArrival, guest, call) { (_) throws(DriverError) in
             try await hypervisor.rehearse(.abandonLiveArrival, "guest \(guest)", cargo.guest?.metadata ?? [:])
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             try hypervisor.world.change { state, change throws(DriverError) in
                 guard let arrival = state.arrivals[guest], arrival.token == cargo.token else { return }
                 guard !arrival.hasCome else { throw .refused("guest \(guest) has come: it is not abandoned") }

@@ -25,7 +25,7 @@ struct Rescuing: RescuingGuests {
     }
 
     private func start(_ id: GuestID, with spec: RescueSpec, _ call: DriverCall) throws(DriverError) {
-        if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+        try hypervisor.checkCancellation()
         let medium = FakeDisk.new(DiskName(guest: id, role: .rescue), sizeGiB: 0, image: spec.image.id)
         try hypervisor.world.change { state, change throws(DriverError) in
             guard var guest = state.guests[id] else { throw hypervisor.absent(id) }
@@ -47,7 +47,7 @@ struct Rescuing: RescuingGuests {
         _ = try await hypervisor.carryOut(.unrescue, guest, call) { (known) throws(DriverError) in
             let known = try hypervisor.own(known, guest)
             try await hypervisor.rehearse(.unrescue, "guest \(guest)", known.metadata)
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             let power = try hypervisor.world.change { state, change throws(DriverError) in
                 guard var guest = state.guests[guest] else { throw hypervisor.absent(guest) }
                 if guest.rescue != nil {

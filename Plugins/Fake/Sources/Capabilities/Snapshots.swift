@@ -52,7 +52,7 @@ struct Snapshots: SnapshottingGuests {
         } catch {
             throw .insufficientResources("the snapshot of guest \(guest.id) cannot be written to \(path): \(error)")
         }
-        if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+        try hypervisor.checkCancellation()
         hypervisor.host.report(DriverProgress(guest: guest.id, phase: "uploading image", percent: 0))
         try await hypervisor.host.storeImage(target.image, from: path, format: target.diskFormat)
         hypervisor.host.report(DriverProgress(guest: guest.id, phase: "uploading image", percent: 100))

@@ -22,13 +22,11 @@ struct VolumeSwapping: SwappingVolumes {
                 throw .refused("volume \(new.id) of \(new.sizeGiB) GiB is smaller than \(old) of \(source.sizeGiB)")
             }
             let rules = hypervisor.rules
-            let fault = hypervisor.world.read { state in problem { () throws(DriverError) in
-                try rules.check(new, state, for: guest)
-            } }
-            if let fault { throw fault }
+            try hypervisor.world.check { (state) throws(DriverError) in try rules.check(new, state, for: guest) }
             try await hypervisor.rehearse(.swapVolume, "guest \(guest)", known.metadata)
             try await self.copy(source, to: new, of: guest)
-            try hypervisor.commit(.swapVolume, guest, call, about: subject) { (guest) throws(DriverError) in
+            try hypervisor.commit(.swapVolume, guest, call, about: subject) { (guest, state) throws(DriverError) in
+                try rules.check(new, state, for: guest.id)
                 guard let index = guest.volumes.firstIndex(where: { $0.id == old }) else { return }
                 var replacement = AttachedVolume(new)
                 replacement.deviceName = guest.volumes[index].deviceName

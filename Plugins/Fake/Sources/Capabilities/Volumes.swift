@@ -19,12 +19,8 @@ struct Volumes: AttachingVolumes {
         _ = try await hypervisor.carryOut(.attachVolume, guest, call, about: subject) { (known) throws(DriverError) in
             let known = try hypervisor.own(known, guest)
             try await hypervisor.rehearse(.attachVolume, "guest \(guest)", known.metadata)
-            let rules = hypervisor.rules
-            let fault = hypervisor.world.read { state in problem { () throws(DriverError) in
-                try rules.check(volume, state, for: guest)
-            } }
-            if let fault { throw fault }
-            try hypervisor.commit(.attachVolume, guest, call, about: subject) { (guest) throws(DriverError) in
+            try hypervisor.commit(.attachVolume, guest, call, about: subject) { (guest, state) throws(DriverError) in
+                try hypervisor.rules.check(volume, state, for: guest.id)
                 try guest.attach(volume, twice: hypervisor.mutation == .attachVolumeTwice)
             }
             return ""
@@ -95,15 +91,5 @@ extension FakeGuest {
         let short = letters.map { "/dev/vd\($0)" }
         let long = "abc".flatMap { first in letters.map { "/dev/vd\(first)\($0)" } }
         return (short + long).first { !names.contains($0) }
-    }
-}
-
-/// What a body throws; `nil` when it does not.
-func problem(_ body: () throws(DriverError) -> Void) -> DriverError? {
-    do throws(DriverError) {
-        try body()
-        return nil
-    } catch {
-        return error
     }
 }

@@ -23,7 +23,7 @@ extension FakeDriver {
             let known = try hypervisor.own(known, guest)
             try await hypervisor.rehearse(.powerOff, "guest \(guest)", known.metadata)
             try await hypervisor.pressPowerButton(known, within: grace)
-            try hypervisor.commit(.powerOff, guest, call) { (guest) throws(DriverError) in
+            try hypervisor.commit(.powerOff, guest, call) { (guest, _) throws(DriverError) in
                 if hypervisor.mutation != .powerOffNoop { guest.stop() }
             }
             if hypervisor.mutation == .crossTalk { try hypervisor.stopAnother(than: guest) }
@@ -44,7 +44,7 @@ extension FakeDriver {
                 isIgnored = !heard && hypervisor.mutation == .softRebootNotHard
             }
             if hypervisor.mutation == .hardRebootLeavesStopped, known.power != .running { isIgnored = true }
-            try hypervisor.commit(.reboot, guest, call) { (guest) throws(DriverError) in
+            try hypervisor.commit(.reboot, guest, call) { (guest, _) throws(DriverError) in
                 if isIgnored { return }
                 if guest.isUp { guest.console.add("going down for reboot") }
                 guest.boot(at: hypervisor.now())

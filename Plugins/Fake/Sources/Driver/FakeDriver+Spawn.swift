@@ -39,7 +39,7 @@ extension FakeDriver {
             if let known, !known.isOurs, hypervisor.mutation != .foreignTouched { throw hypervisor.foreign(guest) }
             if known == nil, hypervisor.mutation == .destroyAbsentThrows { throw hypervisor.absent(guest) }
             if let known { try await hypervisor.rehearse(.destroy, "guest \(guest)", known.metadata) }
-            if Task.isCancelled, hypervisor.mutation != .cancelIgnored { throw .cancelled }
+            try hypervisor.checkCancellation()
             if hypervisor.mutation == .destroyNoop { return "" }
             hypervisor.consoles.close(guest)
             try hypervisor.remove(guest, call, withDisks: hypervisor.mutation != .destroyLeavesDisk)

@@ -12,17 +12,9 @@ extension Hypervisor {
         disk: (FakeDisk?) throws(DriverError) -> FakeDisk
     ) async throws(DriverError) {
         let rules = rules
-        let problem: DriverError? = world.read { state in
-            do throws(DriverError) {
-                try rules.check(spec, state)
-                return nil
-            } catch {
-                return error
-            }
-        }
-        if let problem { throw problem }
+        try world.check { (state) throws(DriverError) in try rules.check(spec, state) }
         if let image = spec.image { try await provide(image, for: spec.id) }
-        if Task.isCancelled, mutation != .cancelIgnored { throw .cancelled }
+        try checkCancellation()
         try await power.pass()
         let name = DiskName(guest: spec.id, role: .root)
         let root = spec.bootVolume == nil ? try disk(self.disk(name)) : nil

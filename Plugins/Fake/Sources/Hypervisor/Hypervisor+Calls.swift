@@ -41,21 +41,22 @@ extension Hypervisor {
         _ = try await carryOut(call, id, number, about: subject) { (guest) throws(DriverError) in
             let guest = try self.own(guest, id)
             try await self.rehearse(call, "guest \(id)", guest.metadata)
-            try self.commit(call, id, number, about: subject, body)
+            try self.commit(call, id, number, about: subject) { (guest, _) throws(DriverError) in try body(&guest) }
             return ""
         }
     }
 
-    /// The last step of a change: in the world and in the journal at once.
+    /// The last step of a change: in the world and in the journal at once. `body` changes the guest, and may look at
+    /// the world as it is at that moment.
     func commit(
         _ call: Call, _ id: GuestID, _ number: DriverCall, about subject: String = "", answer: String = "",
-        _ body: (inout FakeGuest) throws(DriverError) -> Void
+        _ body: (inout FakeGuest, WorldState) throws(DriverError) -> Void
     ) throws(DriverError) {
-        if Task.isCancelled, mutation != .cancelIgnored { throw .cancelled }
+        try checkCancellation()
         let (before, after): (FakeGuest, FakeGuest) = try world.change { state, change throws(DriverError) in
             guard let before = state.guests[id] else { throw absent(id) }
             var guest = before
-            try body(&guest)
+            try body(&guest, state)
             guest.note(Self.key(call, subject, answer), number.operation)
             change.put = guest
             return (before, guest)
@@ -132,6 +133,13 @@ extension Hypervisor {
             throw .refused("guest \(id) has left for another node, and that is neither confirmed nor taken back")
         }
         return guest
+    }
+
+    /// Before a step that cannot be left half done.
+    ///
+    /// - Throws: ``DriverError/cancelled`` when nobody waits for the call any more.
+    func checkCancellation() throws(DriverError) {
+        if Task.isCancelled, mutation != .cancelIgnored { throw .cancelled }
     }
 
     func absent(_ id: GuestID) -> DriverError {

@@ -44,6 +44,11 @@ final class GuestWorld: Sendable {
 
     subscript(guest: GuestID) -> FakeGuest? { state.with { $0.world.guests[guest] } }
 
+    /// Looks whether something is possible as the world is at one moment; throws why not.
+    func check(_ body: (WorldState) throws(DriverError) -> Void) throws(DriverError) {
+        try change { (state, _) throws(DriverError) in try body(state) }
+    }
+
     /// Changes the world: `body` sees it as it is and fills in the change, which is then carried out whole. If it
     /// throws, nothing has changed.
     func change<Answer: Sendable>(
