@@ -27,7 +27,7 @@ final class FakeSubject: ConformanceSubject {
     private let configuration: DriverConfiguration
     private let isFirst: Bool
 
-    convenience init(_ options: [String: String] = [:], name: String = "fake", timeScale: Double = 0.4) throws {
+    convenience init(_ options: [String: String] = [:], name: String = "fake", timeScale: Double = 0.3) throws {
         let root = FileManager.default.temporaryDirectory.path + "/conformance-" + UUIDValue.random().compact
         try self.init(options, name: name, timeScale: timeScale, root: root, node: 1)
     }

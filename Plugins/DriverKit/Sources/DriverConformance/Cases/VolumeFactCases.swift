@@ -61,7 +61,9 @@ extension ConformanceCase {
             "tagged-volumes.not-declared", .attachTaggedVolume, "A volume's tag that cannot be kept is not supported",
             needs: [.capability(.volumes)], parts: [.volumes]
         ) { bench in
-            guard !bench.capabilities.facts.contains(.taggedVolumes) else { return }
+            guard !bench.capabilities.facts.contains(.taggedVolumes) else {
+                throw CaseSkip.notShown("the driver declares it")
+            }
             let guest = try await bench.spawn()
             var volume = try await bench.volume()
             volume.tag = "conformance-disk"
@@ -143,7 +145,9 @@ extension ConformanceCase {
             "encrypted-volumes.not-declared", .encryptedVolume, "Encryption that cannot be undone is not supported",
             needs: [.capability(.volumes)], parts: [.volumes]
         ) { bench in
-            guard !bench.capabilities.facts.contains(.encryptedVolumes) else { return }
+            guard !bench.capabilities.facts.contains(.encryptedVolumes) else {
+                throw CaseSkip.notShown("the driver declares it")
+            }
             let guest = try await bench.spawn()
             var volume = try await bench.volume()
             volume.encryption = VolumeEncryption(provider: "luks", passphrase: Array("conformance".utf8))
