@@ -175,6 +175,15 @@ struct Pair {
         #expect(pair.one.world.isEmpty && pair.two.world.isEmpty)
     }
 
+    @Test func destroyingWhatHasLeftAndArrivedNowhereRemovesTheDisk() async throws {
+        let pair = try await Pair(shared: true)
+        let leaving = try #require(pair.source.capabilities.resizing)
+        _ = try await pair.source.spawn(small, .number(1))
+        _ = try await leaving.depart(guest, move(large.flavor), .number(2))
+        try await pair.source.destroy(guest, .number(3))
+        #expect(pair.one.world.isEmpty)
+    }
+
     @Test func guestsOfADeadNodeAreAdopted() async throws {
         let pair = try await Pair(shared: true)
         let (dead, living) = (
@@ -188,6 +197,8 @@ struct Pair {
         for _ in 0..<2 { _ = try await living.adopt(small, .number(3)) }
         #expect(try await Pair.content(guest, pair.destination, pair.two.host, 4) == content)
         for _ in 0..<2 { try await dead.forget(guest, .number(5)) }
+        // Also when the node that came back goes on where it was: the disk is the other one's now.
+        try await pair.source.destroy(guest, .number(5))
         #expect(try await pair.source.guests().isEmpty)
         #expect(try await living.holdsDisks(of: guest))
         try await pair.destination.destroy(guest, .number(6))
