@@ -175,13 +175,18 @@ struct Pair {
         #expect(pair.one.world.isEmpty && pair.two.world.isEmpty)
     }
 
-    @Test func destroyingWhatHasLeftAndArrivedNowhereRemovesTheDisk() async throws {
+    @Test(arguments: [false, true]) func destroyingWhatHasNotArrivedRemovesTheDisk(isAbandoned: Bool) async throws {
         let pair = try await Pair(shared: true)
         let leaving = try #require(pair.source.capabilities.resizing)
+        let coming = try #require(pair.destination.capabilities.resizing)
         _ = try await pair.source.spawn(small, .number(1))
-        _ = try await leaving.depart(guest, move(large.flavor), .number(2))
-        try await pair.source.destroy(guest, .number(3))
-        #expect(pair.one.world.isEmpty)
+        let package = try await leaving.depart(guest, move(large.flavor), .number(2))
+        if isAbandoned {
+            _ = try await coming.arrive(large, with: package, .number(3))
+            try await coming.abandonArrival(of: guest, package, .number(4))
+        }
+        try await pair.source.destroy(guest, .number(5))
+        #expect(pair.one.world.isEmpty && pair.two.world.isEmpty)
     }
 
     @Test func guestsOfADeadNodeAreAdopted() async throws {

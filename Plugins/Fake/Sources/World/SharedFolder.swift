@@ -31,11 +31,11 @@ struct SharedFolder: Sendable {
         }
     }
 
-    /// Writes the disk, which this node uses from now on.
-    func write(_ disk: FakeDisk) throws(DriverError) {
+    /// Writes the disk, which this node uses from now on, or the one given.
+    func write(_ disk: FakeDisk, for user: String? = nil) throws(DriverError) {
         let file = file(disk.name)
         var disk = disk
-        disk.node = node
+        disk.node = user ?? node
         do {
             try JSONEncoder().encode(disk).write(to: URL(filePath: file), options: .atomic)
         } catch {
