@@ -175,6 +175,20 @@ struct Pair {
         #expect(pair.one.world.isEmpty && pair.two.world.isEmpty)
     }
 
+    @Test(arguments: [false, true]) func destroyingWhatHasNotArrivedRemovesTheDisk(isAbandoned: Bool) async throws {
+        let pair = try await Pair(shared: true)
+        let leaving = try #require(pair.source.capabilities.resizing)
+        let coming = try #require(pair.destination.capabilities.resizing)
+        _ = try await pair.source.spawn(small, .number(1))
+        let package = try await leaving.depart(guest, move(large.flavor), .number(2))
+        if isAbandoned {
+            _ = try await coming.arrive(large, with: package, .number(3))
+            try await coming.abandonArrival(of: guest, package, .number(4))
+        }
+        try await pair.source.destroy(guest, .number(5))
+        #expect(pair.one.world.isEmpty && pair.two.world.isEmpty)
+    }
+
     @Test func guestsOfADeadNodeAreAdopted() async throws {
         let pair = try await Pair(shared: true)
         let (dead, living) = (
@@ -188,6 +202,8 @@ struct Pair {
         for _ in 0..<2 { _ = try await living.adopt(small, .number(3)) }
         #expect(try await Pair.content(guest, pair.destination, pair.two.host, 4) == content)
         for _ in 0..<2 { try await dead.forget(guest, .number(5)) }
+        // Also when the node that came back goes on where it was: the disk is the other one's now.
+        try await pair.source.destroy(guest, .number(5))
         #expect(try await pair.source.guests().isEmpty)
         #expect(try await living.holdsDisks(of: guest))
         try await pair.destination.destroy(guest, .number(6))

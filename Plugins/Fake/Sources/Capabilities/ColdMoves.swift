@@ -161,7 +161,12 @@ struct ColdMoves: ResizingGuests {
                 } else {
                     change.removed = guest
                     change.operation = call.operation
-                    if hypervisor.world.sharedFolder == nil { change.disksRemoved = [known.root] }
+                    if let folder = hypervisor.world.sharedFolder {
+                        // The source's again, and as it was.
+                        if let disk = cargo.disk { try folder.write(disk, for: cargo.source) }
+                    } else {
+                        change.disksRemoved = [known.root]
+                    }
                 }
             }
             hypervisor.told(guest, .shutdown)

@@ -1,6 +1,14 @@
 import ComputeModel
 import DriverAPI
 
+extension Hypervisor {
+    /// Removes a disk whoever uses it.
+    fileprivate func erase(_ name: DiskName) throws(DriverError) {
+        if let folder = world.sharedFolder { return try folder.erase(name) }
+        try world.change { _, change throws(DriverError) in change.disksRemoved = [name] }
+    }
+}
+
 /// Brings up guests whose root disks lie on storage that nodes share.
 struct Evacuation: EvacuatingGuests {
     let hypervisor: Hypervisor
@@ -43,10 +51,9 @@ struct Evacuation: EvacuatingGuests {
                 change.removed = guest
                 change.operation = call.operation
                 if state.departures[guest] != nil { change.departureEnded = guest }
-                var names = [DiskName(guest: guest, role: .rescue)]
-                if hypervisor.mutation == .forgetRemovesDisks { names.append(known.root) }
-                change.disksRemoved = names
+                change.disksRemoved = [DiskName(guest: guest, role: .rescue)]
             }
+            if hypervisor.mutation == .forgetRemovesDisks { try hypervisor.erase(known.root) }
             return ""
         }
     }

@@ -282,6 +282,8 @@ extension Hypervisor {
                     throw .refused("guest \(id) is not awaited")
                 }
                 arrival.hasCome = true
+                // A disk that both nodes see is this one's from now on.
+                if let disk = try world.sharedFolder?.read(landing.guest.root) { change.disks = [disk] }
                 var guest = landing.guest
                 guest.see(arrival.operation)
                 change.arrival = arrival

@@ -50,11 +50,9 @@ extension Hypervisor {
             change.removed = guest
             change.operation = number.operation
             if withDisks {
-                var names = [DiskName(guest: guest, role: .rescue)]
-                // A guest that has left uses the disk elsewhere, where nodes share it.
-                let isUsedElsewhere = state.guests[guest]?.isSetAside == true && world.sharedFolder != nil
-                if !isUsedElsewhere { names.append(DiskName(guest: guest, role: .root)) }
-                change.disksRemoved = names
+                change.disksRemoved = [
+                    DiskName(guest: guest, role: .root), DiskName(guest: guest, role: .rescue),
+                ]
             }
             if state.departures[guest] != nil { change.departureEnded = guest }
             if state.arrivals[guest] != nil { change.arrivalEnded = guest }

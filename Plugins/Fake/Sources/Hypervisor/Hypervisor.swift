@@ -28,7 +28,9 @@ final class Hypervisor: Sendable {
         events = GuestEventBroadcast()
         world = try GuestWorld(
             journal: options.persistent ? host.stateDirectory + "/guests.jsonl" : nil,
-            sharedFolder: options.sharedStorage.map { path throws(DriverError) in try SharedFolder(path) })
+            sharedFolder: options.sharedStorage.map { path throws(DriverError) in
+                try SharedFolder(path, node: host.nodeName)
+            })
         power = HypervisorSwitch(
             file: ControlFile(stateDirectory: host.stateDirectory), isOff: world.read { $0.node.isOff },
             events: events, mutation: options.mutation)

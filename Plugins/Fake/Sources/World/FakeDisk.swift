@@ -20,6 +20,8 @@ struct FakeDisk: Codable, Hashable, Sendable {
     /// 0 for as large as the image.
     var sizeGiB: Int
     var image: ImageID?
+    /// The node that uses it, where several see it.
+    var node: String?
 
     /// A disk with new content.
     static func new(_ name: DiskName, sizeGiB: Int, image: ImageID?) -> FakeDisk {
