@@ -77,7 +77,9 @@ package final class ConfiguredSubject: ConformanceSubject {
 
     package func secondNode() async throws -> (any ConformanceSubject)? {
         guard let path = options.driverVerify.secondConfig else { return nil }
-        return try ConfiguredSubject(name, try ConfigurationSource(files: [path]))
+        // The same plugin, wherever it was found for the first node.
+        let place = options.compute.pluginDirectory.map { ["DEFAULT.driver_plugin_dir=\($0)"] } ?? []
+        return try ConfiguredSubject(name, try ConfigurationSource(files: [path], settings: place))
     }
 
     package func close() async {
