@@ -17,7 +17,7 @@ extension ComputeAgent {
         let capabilities = supervisor.capabilities
         let message = ReportNode(
             host: options.host, driver: options.driverName, inventory: options.adjustment.applied(to: latest),
-            capabilityTraits: capabilities.placementTraits.subtracting(Self.traitsUnknown),
+            capabilityTraits: capabilities.placementTraits,
             bindings: capabilities.bindings, hostIP: options.hostIP)
         do {
             _ = try await bus.call(message, to: Address(topic: Topic.conductor), deadline: .seconds(10))
@@ -30,9 +30,6 @@ extension ComputeAgent {
             }
         }
     }
-
-    /// What DriverKit derives from capabilities and placement has no standard trait for.
-    private static let traitsUnknown: Set<Trait> = [Trait("COMPUTE_IMAGE_CACHE")]
 
     /// Reports every guest of ours. What an operation may have changed while the hypervisor was being asked is asked
     /// again or left to that operation's own report.

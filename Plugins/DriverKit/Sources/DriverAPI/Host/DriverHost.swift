@@ -2,7 +2,7 @@ public import ComputeModel
 
 /// What a driver may ask of its host. A driver imports nothing else of ours.
 public protocol DriverHost: Sendable {
-    /// The name of the node that this driver serves, from `[DEFAULT] host`.
+    /// The name of the node that this driver serves: `[DEFAULT] host`, or the node's own name.
     var nodeName: String { get }
 
     /// A directory of the driver's own, absolute, existing and writable; kept across restarts.

@@ -191,10 +191,9 @@ extension CapabilityName {
         switch self {
         case .interfaces: [Trait("COMPUTE_NET_ATTACH_INTERFACE")]
         case .volumeExtending: [Trait("COMPUTE_VOLUME_EXTEND")]
-        case .imageCache: [Trait("COMPUTE_IMAGE_CACHE")]
         case .consoleLog, .consoles, .pausing, .suspending, .snapshots, .rescue, .volumes, .volumeSwapping, .resizing,
-            .evacuation, .liveMigration, .passwords, .quiescing, .clocks, .diagnostics, .crashDumps, .hostPower,
-            .hostMaintenance:
+            .evacuation, .liveMigration, .passwords, .quiescing, .clocks, .diagnostics, .crashDumps, .imageCache,
+            .hostPower, .hostMaintenance:
             []
         }
     }

@@ -62,7 +62,7 @@ public protocol ComputeDriver: Sendable {
     func reboot(_ guest: GuestID, _ kind: RebootKind, within grace: Duration, _ call: DriverCall)
         async throws(DriverError)
 
-    /// Ends streams and connections. Guests keep running.
+    /// Ends streams, which end by nothing else, and connections. Guests keep running.
     func shutDown() async
 }
 
@@ -76,8 +76,9 @@ public enum RebootKind: String, Codable, Sendable {
 
 /// The circumstances of one call.
 public struct DriverCall: Hashable, Codable, Sendable {
-    /// Grows with each operation on one guest. Equal numbers are repeats; a lower number than the last one seen
-    /// is stale.
+    /// Grows with each operation on one guest. The same call with an equal number is a repeat; another call with an
+    /// equal number is new, as when the host removes what a late spawn has made. A lower number than the last one seen
+    /// is stale, also for guests that have been removed.
     public let operation: Int64
     /// The request that caused it, for logs.
     public let requestID: String
