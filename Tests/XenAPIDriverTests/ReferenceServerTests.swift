@@ -1,6 +1,7 @@
 import DriverAPI
 import DriverConformance
 import Foundation
+import Glibc
 import Testing
 
 @testable import XenAPIDriver
@@ -20,7 +21,8 @@ import Testing
         process.executableURL = URL(filePath: words[0])
         process.arguments = words.dropFirst() + [encoding]
         try process.run()
-        defer { process.terminate() }
+        // Not terminate(): a child inherits the blocked signals of the thread that starts it.
+        defer { kill(process.processIdentifier, SIGKILL) }
         try await Pool.with { pool in
             let options = try XenAPIOptions(Pool.configuration("http://127.0.0.1:\(port)"))
             let client = XenClient(options: options, host: pool.host())
