@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Serves a XenAPI whose behaviour others wrote: `nova/virt/xenapi/fake.py` of an unpacked source package of Nova 21.
 
-    reference_server.py FOLDER PORT
+    reference_server.py FOLDER PORT json|xml
 
 Needs os-xenapi, oslo.log, oslo.serialization, oslo.utils and six. Nothing of that package is in this repository. It
 knows no life cycle worth the name; it shows that the driver's client understands records and errors that we did not
-make up. XML-RPC on /, JSON-RPC on /jsonrpc.
+make up. XML-RPC on /, and with `json` JSON-RPC on /jsonrpc.
 """
 import http.server
 import importlib.util
@@ -59,6 +59,10 @@ class Reference:
                 return False, ["MESSAGE_METHOD_UNKNOWN", method]
             except KeyError as missing:
                 return False, ["HANDLE_INVALID", method.split(".")[0], str(missing)]
+            except Exception as mistake:  # what a real server calls an internal error
+                # Some of its refusals are of another class than the one it names.
+                details = getattr(mistake, "details", None)
+                return False, [str(part) for part in details] if details else ["INTERNAL_ERROR", repr(mistake)]
 
     def carry_out(self, method, args):
         session = self.module.SessionBase("http://reference")
@@ -85,12 +89,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 65536
     reference = None
+    speaks_json = True
 
     def log_message(self, *arguments):
         pass
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/jsonrpc") and not self.speaks_json:
+            return self.send_error(404)
         if self.path.startswith("/jsonrpc"):
             call = json.loads(body)
             good, value = self.reference.call(call["method"], call["params"])
@@ -116,4 +123,5 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     Handler.reference = Reference(load(sys.argv[1]))
+    Handler.speaks_json = sys.argv[3] == "json"
     http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
