@@ -14,6 +14,11 @@ package final class DriverHTTPClient: Sendable {
 
     package init() {}
 
+    // Ending a client takes time, and one that is given up before traps.
+    deinit {
+        for client in clients.with({ $0.values.map(\.self) }) { client.shutdown { _ in _ = client } }
+    }
+
     /// Ends all connections. No exchange may follow.
     package func shutDown() async {
         let all = clients.with { clients in
