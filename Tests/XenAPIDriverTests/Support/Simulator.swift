@@ -93,7 +93,7 @@ final class Simulator: @unchecked Sendable {  // the process is changed by `star
     }
 
     /// The machine of a guest.
-    func machine(_ guest: CustomStringConvertible) throws -> [String: Any]? {
+    func machine(_ guest: any CustomStringConvertible) throws -> [String: Any]? {
         try records("VM", ["name_label": "instance-\(guest)"]).first
     }
 
