@@ -27,7 +27,7 @@ import Testing
 
     @Test func anyStatusIsAnAnswer() async throws {
         let server = try PythonServer()
-        try await withClient { client in
+        try await withClient { client async throws in
             let url = "http://127.0.0.1:\(server.port)"
             let hello = try await client.exchange(
                 DriverHTTPRequest("GET", url + "/", headers: [.init("X-Mark", "seen")]))
@@ -41,7 +41,7 @@ import Testing
 
     @Test func filesAreStreamedBothWays() async throws {
         let server = try PythonServer()
-        try await withClient { client in
+        try await withClient { client async throws in
             let url = "http://127.0.0.1:\(server.port)"
             let path = server.directory + "/file"
             _ = try await client.exchange(DriverHTTPRequest("GET", url + "/long", sink: .file(path: path)))
@@ -53,7 +53,7 @@ import Testing
 
     @Test func whatBreaksLeavesNoFile() async throws {
         let server = try PythonServer()
-        try await withClient { client in
+        try await withClient { client async throws in
             let url = "http://127.0.0.1:\(server.port)"
             let path = server.directory + "/part"
             let error = await failure(client, DriverHTTPRequest("GET", url + "/cut", sink: .file(path: path)))
@@ -72,7 +72,7 @@ import Testing
 
     @Test func answersHaveLimits() async throws {
         let server = try PythonServer()
-        try await withClient { client in
+        try await withClient { client async throws in
             let url = "http://127.0.0.1:\(server.port)"
             let long = await failure(client, DriverHTTPRequest("GET", url + "/long", sink: .memory(bytesMax: 100_000)))
             guard case .failed(let text) = long else {
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test func nobodyThere() async throws {
-        try await withClient { client in
+        try await withClient { client async throws in
             let error = await failure(client, DriverHTTPRequest("GET", "http://user:secret@127.0.0.1:1/p?token=t"))
             guard case .unreachable(let text) = error else {
                 Issue.record("\(String(describing: error))")
@@ -101,7 +101,7 @@ import Testing
 
     @Test func certificatesAreVerified() async throws {
         let server = try PythonServer(tls: true)
-        try await withClient { client in
+        try await withClient { client async throws in
             let url = "https://127.0.0.1:\(server.port)/"
             let error = await failure(client, DriverHTTPRequest("GET", url))
             guard case .refused(let text) = error else {
