@@ -1,5 +1,6 @@
 import ComputeStore
 import HTTPService
+import PeerClients
 import Testing
 import WireJSON
 

@@ -1,5 +1,6 @@
 import HTTPService
 import ServiceOptions
+import PeerClients
 import Testing
 import WireJSON
 
