@@ -180,6 +180,10 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// All tests are linked into one program, also the plugins that tests know from inside, and every plugin has the same
+/// entry point. Nothing in that program calls it.
+let oneBundle: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]
+
 extension Module {
     var target: Target {
         let dependencies = modules.map { Target.Dependency.byName(name: $0) } + products
@@ -191,7 +195,8 @@ extension Module {
             return .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
         case .test:
             return .testTarget(
-                name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings)
+                name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings,
+                linkerSettings: oneBundle)
         case .system(let pkgConfig, let apt):
             return .systemLibrary(name: name, path: path, pkgConfig: pkgConfig, providers: [.apt([apt])])
         }
