@@ -30,18 +30,32 @@ package final class DriverHTTPClient: Sendable {
 
     /// One exchange; see `DriverHost.exchange`.
     package func exchange(_ request: DriverHTTPRequest) async throws(DriverError) -> DriverHTTPAnswer {
-        let (trust, timeout) = (request.trust, request.timeout)
         do {
-            let client = try client(for: trust)
-            let prepared = try await prepare(request)
-            let response = try await client.execute(
-                prepared, deadline: .now() + .nanoseconds(Self.nanoseconds(timeout)))
-            let headers = response.headers.map { DriverHTTPRequest.Header($0.name, $0.value) }
-            let body = try await take(response, request)
-            return DriverHTTPAnswer(status: Int(response.status.code), headers: headers, body: body)
+            return try await withThrowingTaskGroup(of: DriverHTTPAnswer?.self) { group in
+                group.addTask { try await self.carryOut(request) }
+                // The client's own deadline ends with the head of the answer; a body may stall as well.
+                group.addTask {
+                    try await Task.sleep(for: request.timeout)
+                    return nil
+                }
+                defer { group.cancelAll() }
+                guard let first = try await group.next(), let answer = first else {
+                    throw HTTPClientError.deadlineExceeded
+                }
+                return answer
+            }
         } catch {
             throw Self.driverError(error, request)
         }
+    }
+
+    private func carryOut(_ request: DriverHTTPRequest) async throws -> DriverHTTPAnswer {
+        let client = try client(for: request.trust)
+        let response = try await client.execute(
+            try await prepare(request), deadline: .now() + .nanoseconds(Self.nanoseconds(request.timeout)))
+        let headers = response.headers.map { DriverHTTPRequest.Header($0.name, $0.value) }
+        let body = try await take(response, request)
+        return DriverHTTPAnswer(status: Int(response.status.code), headers: headers, body: body)
     }
 
     private func prepare(_ request: DriverHTTPRequest) async throws -> HTTPClientRequest {
@@ -68,6 +82,8 @@ package final class DriverHTTPClient: Sendable {
                 }
                 bytes += piece.readableBytesView
             }
+            // A body that is given up ends like one that is whole.
+            try Task.checkCancellation()
             return bytes
         case .file(let path):
             guard response.status == .ok else {

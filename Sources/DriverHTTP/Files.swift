@@ -83,6 +83,8 @@ enum FileSink {
                     }
                 }
             }
+            // A body that is given up ends like one that is whole.
+            try Task.checkCancellation()
             guard rename(partial, path) == 0 else {
                 throw FileTrouble(what: "\(path) cannot be written", number: errno)
             }

@@ -80,11 +80,19 @@ import Testing
                 return
             }
             #expect(text.contains("100000"))
-            let slow = await failure(client, DriverHTTPRequest("GET", url + "/slow", timeout: .milliseconds(300)))
-            guard case .timedOut = slow else {
-                Issue.record("\(String(describing: slow))")
-                return
+            let path = server.directory + "/stalled"
+            for request in [
+                DriverHTTPRequest("GET", url + "/slow", timeout: .milliseconds(300)),
+                DriverHTTPRequest("GET", url + "/stall", timeout: .milliseconds(300)),
+                DriverHTTPRequest("GET", url + "/stall", sink: .file(path: path), timeout: .milliseconds(300)),
+            ] {
+                let slow = await failure(client, request)
+                guard case .timedOut = slow else {
+                    Issue.record("\(request.url): \(String(describing: slow))")
+                    return
+                }
             }
+            #expect(!FileManager.default.fileExists(atPath: path))
         }
     }
 

@@ -9,7 +9,7 @@ final class PythonServer {
     private let process = Process()
 
     private static let script = """
-        import http.server, ssl, sys, time
+        import http.server, socket, ssl, sys, time
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             def log_message(self, *arguments): pass
@@ -24,13 +24,15 @@ final class PythonServer {
                 if self.path == "/long": return self.answer(200, b"x" * 3000000)
                 if self.path == "/away": return self.answer(302, b"", Location="http://127.0.0.1:1/")
                 if self.path == "/refused": return self.answer(403, b"no")
-                if self.path == "/cut":
+                if self.path in ("/cut", "/stall"):
                     self.send_response(200)
                     self.send_header("Content-Length", "1000")
                     self.end_headers()
                     self.wfile.write(b"half")
                     self.wfile.flush()
-                    self.connection.close()
+                    if self.path == "/stall": time.sleep(30)
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    self.close_connection = True
                     return
                 self.answer(200, b"hello", X_Seen=self.headers.get("X-Mark", "none"))
             def do_PUT(self):
