@@ -51,6 +51,7 @@ final class DriverSupervisor: Sendable {
     private let logger: Logger
     private let threads = DriverThreads()
     private let state = Locked(State())
+    private let telling = Locked(())
     /// With so many calls that did not come back, no further one is begun.
     private let straysMax: Int
 
@@ -189,12 +190,15 @@ final class DriverSupervisor: Sendable {
         tellTroubles()
     }
 
+    /// One at a time, from looking to telling: else a slow one would tell last what was true first.
     private func tellTroubles() {
-        let (oldest, count) = state.with { state in
-            (state.strays.min { $0.key < $1.key }?.value.what, state.strays.count)
+        telling.with { _ in
+            let (oldest, count) = state.with { state in
+                (state.strays.min { $0.key < $1.key }?.value.what, state.strays.count)
+            }
+            let others = count > 1 ? " and \(count - 1) more calls" : ""
+            troubles.set(.calls, oldest.map { "the driver has not come back from \($0)\(others)" })
         }
-        let others = count > 1 ? " and \(count - 1) more calls" : ""
-        troubles.set(.calls, oldest.map { "the driver has not come back from \($0)\(others)" })
     }
 }
 

@@ -131,11 +131,17 @@ final class AgentBench: Sendable {
 
     /// Waits until the newest sign of life names a trouble with these words, or none.
     func trouble(_ words: String?) async throws {
-        try await until { [notes] in
-            notes.with { notes in
-                guard let last = notes.services.last else { return false }
-                return words.map { last.trouble?.contains($0) == true } ?? (last.trouble == nil)
+        do {
+            try await until { [notes] in
+                notes.with { notes in
+                    guard let last = notes.services.last else { return false }
+                    return words.map { last.trouble?.contains($0) == true } ?? (last.trouble == nil)
+                }
             }
+        } catch {
+            let last = notes.with { $0.services.last.map { $0.trouble ?? "none" } }
+            throw ToolFailure(
+                description: "the node's trouble is not '\(words ?? "none")' but '\(last ?? "not reported")'")
         }
     }
 
