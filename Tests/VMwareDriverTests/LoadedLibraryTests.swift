@@ -19,8 +19,19 @@ struct LoadedLibraryTests {
         typealias Entry = @convention(c) () -> UnsafePointer<kn_driver_descriptor>?
         let descriptor = try #require(unsafeBitCast(symbol, to: Entry.self)()).pointee
         #expect(descriptor.magic == kn_driver_magic() && descriptor.abi == kn_driverkit_abi())
+        let manifest = try Self.manifest()
+        #expect(String(cString: descriptor.name) == manifest.name)
+        #expect(String(cString: descriptor.version) == manifest.version)
+        #expect(manifest.library == "libVMwareDriver.so" && manifest.aliases.contains("vmwareapi.VMwareVCDriver"))
         let object = Unmanaged<AnyObject>.fromOpaque(try #require(descriptor.make_factory())).takeRetainedValue()
         return try #require(object as? DriverFactory)
+    }
+
+    private static func manifest() throws -> DriverManifest {
+        var folder = URL(fileURLWithPath: #filePath)
+        for _ in 0..<3 { folder.deleteLastPathComponent() }
+        let file = folder.appendingPathComponent("Plugins/VMware/driver.json")
+        return try JSONDecoder().decode(DriverManifest.self, from: Data(contentsOf: file))
     }
 
     @Test func aGuestIsMadeAndRemovedThroughTheLibrary() async throws {

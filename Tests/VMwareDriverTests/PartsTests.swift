@@ -152,18 +152,6 @@ import Testing
         #expect(text.contains("[vmware] \(name)"))
     }
 
-    @Test func theManifestSaysWhatTheLibrarySays() throws {
-        var folder = URL(fileURLWithPath: #filePath)
-        for _ in 0..<3 { folder.deleteLastPathComponent() }
-        let file = folder.appendingPathComponent("Plugins/VMware/driver.json")
-        let manifest = try JSONDecoder().decode(DriverManifest.self, from: Data(contentsOf: file))
-        let descriptor = try #require(kilonovaDriverPlugin()).pointee
-        #expect(String(cString: descriptor.name) == manifest.name)
-        #expect(String(cString: descriptor.version) == manifest.version)
-        #expect(manifest.library == "libVMwareDriver.so" && manifest.aliases.contains("vmwareapi.VMwareVCDriver"))
-        #expect(makeVMwareFactory().optionGroup == "vmware")
-    }
-
     @Test func aConfigurationDriveIsReadByOthers() throws {
         let folder = NSTemporaryDirectory() + "/iso-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
