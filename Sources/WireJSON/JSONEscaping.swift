@@ -1,22 +1,10 @@
 /// The quoting of JSON strings.
 enum JSONEscaping {
-    /// Appends `text` in double quotes; runs without a byte to escape are copied whole.
-    static func append(_ text: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
-        bytes.append(UInt8(ascii: "\""))
-        var plainStart = 0
-        var position = firstEscape(text, from: 0)
-        while position < text.count {
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[plainStart..<position]))
-            appendEscape(of: text[position], to: &bytes)
-            plainStart = position + 1
-            position = firstEscape(text, from: plainStart)
-        }
-        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[plainStart...]))
-        bytes.append(UInt8(ascii: "\""))
-    }
+    /// The bytes of the longest escape, `\\u001f`.
+    static let longest = 6
 
     /// The position of the next byte that must be escaped, or the count. Looks at eight bytes at a time.
-    private static func firstEscape(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+    static func firstEscape(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
         var position = start
         guard let base = text.baseAddress else { return text.count }
         while position + 8 <= text.count {
@@ -46,20 +34,25 @@ enum JSONEscaping {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
-    private static func appendEscape(of byte: UInt8, to bytes: inout [UInt8]) {
-        bytes.append(UInt8(ascii: "\\"))
+    /// Writes the escape of a byte and returns its length.
+    static func write(_ byte: UInt8, at place: UnsafeMutablePointer<UInt8>) -> Int {
+        place[0] = UInt8(ascii: "\\")
         switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
-        case 0x08: bytes.append(UInt8(ascii: "b"))
-        case 0x09: bytes.append(UInt8(ascii: "t"))
-        case 0x0A: bytes.append(UInt8(ascii: "n"))
-        case 0x0C: bytes.append(UInt8(ascii: "f"))
-        case 0x0D: bytes.append(UInt8(ascii: "r"))
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): place[1] = byte
+        case 0x08: place[1] = UInt8(ascii: "b")
+        case 0x09: place[1] = UInt8(ascii: "t")
+        case 0x0A: place[1] = UInt8(ascii: "n")
+        case 0x0C: place[1] = UInt8(ascii: "f")
+        case 0x0D: place[1] = UInt8(ascii: "r")
         default:
             let digits: StaticString = "0123456789abcdef"
-            for digit in [UInt8(ascii: "u"), UInt8(ascii: "0"), UInt8(ascii: "0")] { bytes.append(digit) }
-            bytes.append(digits.utf8Start[Int(byte >> 4)])
-            bytes.append(digits.utf8Start[Int(byte & 15)])
+            place[1] = UInt8(ascii: "u")
+            place[2] = UInt8(ascii: "0")
+            place[3] = UInt8(ascii: "0")
+            place[4] = digits.utf8Start[Int(byte >> 4)]
+            place[5] = digits.utf8Start[Int(byte & 15)]
+            return longest
         }
+        return 2
     }
 }

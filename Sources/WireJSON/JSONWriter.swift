@@ -9,17 +9,31 @@
 ///         w.array("tags") { w in for tag in tags { w.string(tag) } }
 ///     }
 ///     send(writer.bytes)
-package struct JSONWriter: Sendable {
-    /// What has been written so far.
-    package private(set) var bytes: [UInt8]
+///
+/// It owns its buffer and cannot be copied: an answer of hundreds of servers is written with one check of the room that
+/// is left for each piece, and with nothing counted or cleared.
+package struct JSONWriter: ~Copyable, @unchecked Sendable {
+    private var start: UnsafeMutablePointer<UInt8>
+    private var capacity: Int
+    private var count = 0
 
     /// True after a value: the next one in the same container needs a comma.
     private var needsComma = false
 
     /// An empty text with room for that many bytes.
     package init(capacity: Int = 256) {
-        bytes = []
-        bytes.reserveCapacity(capacity)
+        self.capacity = max(capacity, 16)
+        start = .allocate(capacity: self.capacity)
+    }
+
+    deinit { start.deallocate() }
+
+    /// A copy of what has been written so far.
+    package var bytes: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            buffer.baseAddress?.update(from: start, count: count)
+            filled = count
+        }
     }
 
     // MARK: Containers
@@ -58,16 +72,14 @@ package struct JSONWriter: Sendable {
 
     /// A member's name; exactly one value must follow.
     package mutating func key(_ key: String) {
-        comma()
         quoted(key)
-        bytes.append(UInt8(ascii: ":"))
+        append(UInt8(ascii: ":"))
         needsComma = false
     }
 
     /// A member's name that was prepared once; exactly one value must follow.
     package mutating func key(_ key: JSONKey) {
-        comma()
-        bytes.append(contentsOf: key.bytes)
+        key.bytes.withUnsafeBufferPointer { put($0) }
         needsComma = false
     }
 
@@ -75,8 +87,21 @@ package struct JSONWriter: Sendable {
 
     /// A string.
     package mutating func string(_ value: String) {
-        comma()
         quoted(value)
+        needsComma = true
+    }
+
+    /// A string that is a path: `base/collection/name`.
+    package mutating func string(_ base: String, _ collection: StaticString, _ name: String) {
+        reserve(2)
+        comma()
+        append(UInt8(ascii: "\""))
+        escaped(base)
+        append(UInt8(ascii: "/"))
+        escaped(UnsafeBufferPointer(start: collection.utf8Start, count: collection.utf8CodeUnitCount))
+        append(UInt8(ascii: "/"))
+        escaped(name)
+        append(UInt8(ascii: "\""))
         needsComma = true
     }
 
@@ -87,7 +112,6 @@ package struct JSONWriter: Sendable {
 
     /// A whole number.
     package mutating func int(_ value: some FixedWidthInteger) {
-        comma()
         digits(Int64(value))
         needsComma = true
     }
@@ -95,21 +119,18 @@ package struct JSONWriter: Sendable {
     /// A number in the shortest form that reads back as the same double. JSON has no infinity and no NaN: null.
     package mutating func double(_ value: Double) {
         guard value.isFinite else { return null() }
-        comma()
         ascii(value.description)
         needsComma = true
     }
 
     /// `true` or `false`.
     package mutating func bool(_ value: Bool) {
-        comma()
         ascii(value ? "true" : "false")
         needsComma = true
     }
 
     /// `null`.
     package mutating func null() {
-        comma()
         ascii("null")
         needsComma = true
     }
@@ -143,65 +164,130 @@ package struct JSONWriter: Sendable {
 
     /// JSON text that is already serialized, as one value. It is not checked.
     package mutating func raw(_ json: [UInt8]) {
-        comma()
-        bytes.append(contentsOf: json)
+        json.withUnsafeBufferPointer { put($0) }
         needsComma = true
     }
 
     /// JSON text that is already serialized, as one value. It is not checked.
     package mutating func raw(_ json: String) {
-        comma()
         ascii(json)
         needsComma = true
     }
 
+    /// Elements of the array that is open here, with their commas, as another writer has written them; may be none.
+    package mutating func elements(_ json: [UInt8]) {
+        if !json.isEmpty { raw(json) }
+    }
+
     // MARK: Parts
 
+    /// Makes room for that many bytes more, and for a comma.
+    private mutating func reserve(_ more: Int) {
+        let needed = count + more + 1
+        if needed > capacity { grow(to: needed) }
+    }
+
+    private mutating func grow(to needed: Int) {
+        let larger = max(needed, capacity * 2)
+        let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+        moved.update(from: start, count: count)
+        start.deallocate()
+        (start, capacity) = (moved, larger)
+    }
+
+    /// The comma before a value or a key where one is needed; there must be room.
     private mutating func comma() {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        if needsComma {
+            start[count] = UInt8(ascii: ",")
+            count += 1
+        }
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        reserve(1)
+        start[count] = byte
+        count += 1
     }
 
     private mutating func open(_ bracket: UInt8) {
+        reserve(1)
         comma()
-        bytes.append(bracket)
+        start[count] = bracket
+        count += 1
         needsComma = false
     }
 
     private mutating func close(_ bracket: UInt8) {
-        bytes.append(bracket)
+        append(bracket)
         needsComma = true
+    }
+
+    /// A comma where one is needed, and bytes as they are.
+    private mutating func put(_ text: UnsafeBufferPointer<UInt8>) {
+        reserve(text.count)
+        comma()
+        guard let base = text.baseAddress else { return }
+        (start + count).update(from: base, count: text.count)
+        count += text.count
     }
 
     /// Text that needs no escaping.
     private mutating func ascii(_ text: String) {
         var text = text
-        text.withUTF8 { bytes.append(contentsOf: $0) }
+        text.withUTF8 { put($0) }
     }
 
     private mutating func quoted(_ text: String) {
+        reserve(1)
+        comma()
+        append(UInt8(ascii: "\""))
+        escaped(text)
+        append(UInt8(ascii: "\""))
+    }
+
+    private mutating func escaped(_ text: String) {
         var text = text
-        text.withUTF8 { JSONEscaping.append($0, to: &bytes) }
+        text.withUTF8 { escaped($0) }
+    }
+
+    /// The inside of a string; runs without a byte to escape are copied whole.
+    private mutating func escaped(_ text: UnsafeBufferPointer<UInt8>) {
+        guard let base = text.baseAddress else { return }
+        var plain = 0
+        while true {
+            let special = JSONEscaping.firstEscape(text, from: plain)
+            reserve(special - plain + JSONEscaping.longest)
+            (start + count).update(from: base + plain, count: special - plain)
+            count += special - plain
+            guard special < text.count else { return }
+            count += JSONEscaping.write(text[special], at: start + count)
+            plain = special + 1
+        }
     }
 
     private mutating func digits(_ value: Int64) {
+        reserve(20)
+        comma()
         if value >= 0 && value < 10 {
-            bytes.append(UInt8(ascii: "0") + UInt8(value))
+            start[count] = UInt8(ascii: "0") + UInt8(value)
+            count += 1
             return
         }
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { buffer in
-            var position = buffer.count
-            var rest = value.magnitude
-            repeat {
-                position -= 1
-                let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
-                buffer.initializeElement(at: position, to: UInt8(ascii: "0") + UInt8(remainder))
-                rest = quotient
-            } while rest > 0
-            if value < 0 {
-                position -= 1
-                buffer.initializeElement(at: position, to: UInt8(ascii: "-"))
-            }
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[position...]))
+        var rest = value.magnitude
+        var places = value < 0 ? 1 : 0
+        if value < 0 { start[count] = UInt8(ascii: "-") }
+        var shrinking = rest
+        while shrinking > 0 {
+            shrinking /= 10
+            places += 1
+        }
+        var position = count + places
+        count = position
+        while rest > 0 {
+            position -= 1
+            let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
+            start[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: remainder)
+            rest = quotient
         }
     }
 }
@@ -215,11 +301,9 @@ package struct JSONKey: Sendable, Hashable {
     /// Prepares a name.
     package init(_ name: String) {
         self.name = name
-        var bytes: [UInt8] = []
-        var text = name
-        text.withUTF8 { JSONEscaping.append($0, to: &bytes) }
-        bytes.append(UInt8(ascii: ":"))
-        self.bytes = bytes
+        var writer = JSONWriter(capacity: name.utf8.count + 3)
+        writer.key(name)
+        bytes = writer.bytes
     }
 }
 

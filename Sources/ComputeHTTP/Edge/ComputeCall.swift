@@ -81,7 +81,7 @@ struct ComputeCall: Sendable {
     // MARK: Answers
 
     /// A JSON answer with the row's status of success.
-    func answer(_ writer: JSONWriter) -> HTTPResponse {
+    func answer(_ writer: borrowing JSONWriter) -> HTTPResponse {
         .json(endpoint.successStatus(at: version), writer.bytes)
     }
 

@@ -27,14 +27,33 @@ struct Links: Sendable {
     /// A member `links` with the thing itself and its bookmark.
     func write(_ collection: StaticString, _ id: String, to writer: inout JSONWriter) {
         writer.array("links") { w in
-            Self.write("self", "\(selfBase)/\(collection)/\(id)", to: &w)
-            Self.write("bookmark", "\(bookmarkBase)/\(collection)/\(id)", to: &w)
+            writeElements(collection, id, to: &w)
+        }
+    }
+
+    /// The thing itself and its bookmark as elements of an array.
+    func writeElements(_ collection: StaticString, _ id: String, to writer: inout JSONWriter) {
+        Self.write("self", selfBase, collection, id, to: &writer)
+        Self.write("bookmark", bookmarkBase, collection, id, to: &writer)
+    }
+
+    private static let rel: JSONKey = "rel"
+    private static let href: JSONKey = "href"
+
+    private static func write(
+        _ relation: String, _ base: String, _ collection: StaticString, _ id: String, to writer: inout JSONWriter
+    ) {
+        writer.object { w in
+            w.key(rel)
+            w.string(relation)
+            w.key(href)
+            w.string(base, collection, id)
         }
     }
 
     /// A member `links` with the bookmark alone, as for what a server refers to.
     func writeBookmark(_ collection: StaticString, _ id: String, to writer: inout JSONWriter) {
-        writer.array("links") { Self.write("bookmark", "\(bookmarkBase)/\(collection)/\(id)", to: &$0) }
+        writer.array("links") { Self.write("bookmark", bookmarkBase, collection, id, to: &$0) }
     }
 
     /// One link as an element of an array.

@@ -135,11 +135,7 @@ enum ServerView {
     // MARK: Members of several parts
 
     private static func writeLinks(_ subject: ServerSubject, _ writer: inout JSONWriter) {
-        let links = subject.scene.links
-        writer.array { w in
-            Links.write("self", "\(links.selfBase)/servers/\(subject.id)", to: &w)
-            Links.write("bookmark", "\(links.bookmarkBase)/servers/\(subject.id)", to: &w)
-        }
+        writer.array { subject.scene.links.writeElements("servers", subject.id, to: &$0) }
     }
 
     private static func writeImage(_ subject: ServerSubject, withProperties: Bool, _ writer: inout JSONWriter) {

@@ -49,14 +49,14 @@ struct PlacementCall: Sendable {
     // MARK: Answers
 
     /// A JSON answer; from 1.15 with the time of the last change, now when there is none.
-    func answer(_ status: Int = 200, modifiedAt: Int64? = nil, _ writer: JSONWriter) -> HTTPResponse {
+    func answer(_ status: Int = 200, modifiedAt: Int64? = nil, _ writer: borrowing JSONWriter) -> HTTPResponse {
         var response = HTTPResponse.json(status, writer.bytes)
         addCacheHeaders(&response, modifiedAt)
         return response
     }
 
     /// A JSON answer of which nobody noted when it last changed: now.
-    func answer(_ writer: JSONWriter) -> HTTPResponse { answer(200, modifiedAt: nil, writer) }
+    func answer(_ writer: borrowing JSONWriter) -> HTTPResponse { answer(200, modifiedAt: nil, writer) }
 
     /// An answer without a body.
     func answer(_ status: Int) -> HTTPResponse { .empty(status) }

@@ -9,7 +9,7 @@ import WireJSON
 enum ServerListController {
     static func index(_ call: ComputeCall) async throws -> HTTPResponse {
         let (servers, request) = try await page(call, ServerPolicy.indexAllProjects)
-        return answer(call, servers, request, "servers") { server, w in
+        return await answer(call, servers, request, "servers") { server, w in
             ServerView.writeBrief(server, call.links, to: &w)
         }
     }
@@ -18,7 +18,7 @@ enum ServerListController {
         let (servers, request) = try await page(call, ServerPolicy.detailAllProjects)
         let scene = try await ServerScene(call, project: nil)
         let plan = ServerView.listed.plan(at: call.version)
-        return answer(call, servers, request, "servers/detail") { server, w in
+        return await answer(call, servers, request, "servers/detail") { server, w in
             plan.write(ServerSubject(server, scene), to: &w)
         }
     }
@@ -35,15 +35,23 @@ enum ServerListController {
         }
     }
 
+    /// From how many servers on a list is written by two processors.
+    private static let sharedFrom = 32
+
     /// A full page links to the next one.
     private static func answer(
         _ call: ComputeCall, _ servers: [InstanceRecord], _ request: ServerListRequest, _ collection: String,
-        _ write: (InstanceRecord, inout JSONWriter) -> Void
-    ) -> HTTPResponse {
-        var writer = JSONWriter(capacity: 256 + servers.count * 2048)
+        _ write: @escaping @Sendable (InstanceRecord, inout JSONWriter) -> Void
+    ) async -> HTTPResponse {
+        let middle = servers.count < sharedFrom ? servers.count : servers.count / 2
+        async let second = elements(servers[middle...], write)
+        let first = elements(servers[..<middle], write)
+        let rest = await second
+        var writer = JSONWriter(capacity: 512 + first.count + rest.count)
         writer.object { w in
             w.array("servers") { w in
-                for server in servers { write(server, &w) }
+                w.elements(first)
+                w.elements(rest)
             }
             if let last = servers.last, servers.count == request.pageSize {
                 let next = call.links.next(collection, query: call.request.query, marker: last.id.description)
@@ -51,5 +59,14 @@ enum ServerListController {
             }
         }
         return call.answer(writer)
+    }
+
+    private static func elements(
+        _ servers: ArraySlice<InstanceRecord>, _ write: (InstanceRecord, inout JSONWriter) -> Void
+    ) -> [UInt8] {
+        guard !servers.isEmpty else { return [] }
+        var writer = JSONWriter(capacity: servers.count * 2048)
+        for server in servers { write(server, &writer) }
+        return writer.bytes
     }
 }
