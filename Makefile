@@ -48,9 +48,9 @@ clean: ## remove what was built
 
 ##@ Test
 
-.PHONY: test test-unit test-libvirt test-e2e test-drivers test-tsan crash-matrix contract check
+.PHONY: test test-unit test-libvirt test-e2e test-nodes test-drivers test-tsan crash-matrix contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
-	@$(scripts)/test.sh unit fake libvirt
+	@$(scripts)/test.sh unit fake libvirt drivers
 
 test-unit: ## the tests in Swift
 	@$(scripts)/test.sh unit
@@ -60,6 +60,9 @@ test-e2e: ## the whole stack with the fake driver, driven by the openstack clien
 
 test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 	@$(scripts)/test.sh libvirt
+
+test-nodes: ## the whole stack with four nodes on four drivers, and hypervisors that refuse (root for libvirt)
+	@$(scripts)/test.sh drivers
 
 test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware QUICK=1 CASE= UPDATE=1
 	@$(scripts)/test-drivers.sh

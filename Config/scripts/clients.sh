@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Puts the unmodified OpenStack clients from PyPI into the virtual environment .venv, where absent.
+# Puts the unmodified OpenStack clients, and VMware's own for the tests, from PyPI into the virtual environment .venv,
+# where absent.
 set -euo pipefail
 # shellcheck source=Config/scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-readonly packages=(python-openstackclient osc-placement openstacksdk python-novaclient)
+readonly packages=(python-openstackclient osc-placement openstacksdk python-novaclient pyvmomi)
 stamp=$clients/.kilonova-clients
 if [ -x "$clients/bin/openstack" ] && [ "$(cat "$stamp" 2>/dev/null)" = "${packages[*]}" ]; then
     echo "present: $clients"

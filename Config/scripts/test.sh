@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test` and its parts: installs what the tests need, builds, runs the named sets, counts.
 #
-#   test.sh [unit] [fake] [libvirt]
+#   test.sh [unit] [fake] [libvirt] [drivers]
 #
 # The last line is `N passed, N failed, N skipped` over all sets.
 set -euo pipefail
@@ -10,11 +10,11 @@ set -euo pipefail
 scripts=$root/Config/scripts
 cd "$root"
 
-[ $# -gt 0 ] || set -- unit fake libvirt
+[ $# -gt 0 ] || set -- unit fake libvirt drivers
 for set_name; do
     case $set_name in
-    unit | fake | libvirt) ;;
-    *) fail "test.sh: there is no set named $set_name; choose from unit, fake and libvirt." ;;
+    unit | fake | libvirt | drivers) ;;
+    *) fail "test.sh: there is no set named $set_name; choose from unit, fake, libvirt and drivers." ;;
     esac
 done
 
@@ -116,13 +116,17 @@ end_to_end() {
     KILONOVAD=$root/.build/debug/kilonovad Tests/EndToEnd/run.sh "$1"
 }
 
-stop_daemons() {
+stop_libvirt() {
     STATE_DIR=$test_state "$scripts/hypervisor.sh" stop >/dev/null 2>&1 || true
+}
+
+stop_daemons() {
+    stop_libvirt
     rm -rf "$test_state"
 }
 
 run_stage "prerequisites" "install the packages that are named above" install_packages
-if wants fake || wants libvirt; then
+if wants fake || wants libvirt || wants drivers; then
     run_stage "clients" "see that pip reaches PyPI" "$scripts/clients.sh"
 fi
 run_stage "guest image" "put right what is named above" Config/guest-image/build.sh "$guest_image_dir"
@@ -143,6 +147,11 @@ fi
 ! wants unit || finish_set "tests in Swift"
 ! wants fake || finish_set "end to end, fake"
 ! wants libvirt || run_set "end to end, libvirt" end_to_end libvirt
+if wants drivers; then
+    # It stops and starts hypervisors, so it has a daemon of its own.
+    stop_libvirt
+    run_set "end to end, drivers" end_to_end drivers
+fi
 
 printf 'after %s\n' "$(elapsed "$run_started")"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

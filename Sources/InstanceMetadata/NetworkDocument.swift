@@ -31,7 +31,7 @@ enum NetworkDocument {
         let type =
             switch interface.binding {
             case .bridge: "bridge"
-            case .unbound: "phy"
+            case .network, .unbound: "phy"
             }
         return [
             "id": .string(name), "vif_id": .string("\(interface.portID)"), "type": .string(type),

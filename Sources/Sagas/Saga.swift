@@ -12,7 +12,8 @@ package protocol Saga: Sendable {
 
 /// Names a step and fixes the type of what it leaves for later steps.
 package struct StepKey<Output: Codable & Sendable>: Sendable {
-    let name: String
+    /// The step's name, as a failure tells it.
+    package let name: String
 
     package init(_ name: String) {
         self.name = name

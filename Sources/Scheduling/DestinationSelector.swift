@@ -7,6 +7,9 @@ package struct SchedulingExplanation: Sendable {
     package var stages: [(name: String, passed: Int)] = []
     /// First refusal by host.
     package var refusals: [(host: String, stage: String, reason: String)] = []
+    /// What placement was asked, and the nodes that it did not name: reasons are looked for only when they are needed.
+    var wishes: PlacementWishes?
+    var passedOver: [PassedOver] = []
 
     package init() {}
 
@@ -18,7 +21,7 @@ package struct SchedulingExplanation: Sendable {
             return text
         }
         text += stages.map { "\($0.name): \($0.passed)" }.joined(separator: ", ") + " passed."
-        let listed = refusals.prefix(5).map { "\($0.host): \($0.reason)" }
+        let listed = refusals.prefix(10).map { "\($0.host): \($0.reason)" }
         if !listed.isEmpty { text += " " + listed.joined(separator: "; ") + "." }
         return text
     }

@@ -12,6 +12,8 @@ package struct HostState: Sendable {
     package var isUp: Bool
     package var isDisabled: Bool
     package var disabledReason: String?
+    /// What its agent says is wrong with the hypervisor; such a service counts as down.
+    package var trouble: String?
     package var inventory: NodeInventory
     package var traits: Set<Trait>
     package var bindings: [PortBinding.Kind]
@@ -26,7 +28,8 @@ package struct HostState: Sendable {
 
     package init(
         host: String, node: String, nodeID: NodeID, availabilityZone: String, isUp: Bool, isDisabled: Bool,
-        disabledReason: String?, inventory: NodeInventory, traits: Set<Trait>, bindings: [PortBinding.Kind],
+        disabledReason: String?, trouble: String? = nil, inventory: NodeInventory, traits: Set<Trait>,
+        bindings: [PortBinding.Kind],
         instances: Int, ioOperations: Int, usedVCPUs: Int, usedMemoryMiB: Int, usedDiskGiB: Int,
         candidates: [AllocationCandidate]
     ) {
@@ -37,6 +40,7 @@ package struct HostState: Sendable {
         self.isUp = isUp
         self.isDisabled = isDisabled
         self.disabledReason = disabledReason
+        self.trouble = trouble
         self.inventory = inventory
         self.traits = traits
         self.bindings = bindings

@@ -13,6 +13,8 @@ package struct SchedulerServiceOptions: Sendable {
     package var serviceDownAfter: Duration = .seconds(60)
     /// `[DEFAULT] default_availability_zone`: where hosts without an aggregate are.
     package var defaultZone = "nova"
+    /// What placement is asked beside resources and traits that flavors and images name themselves.
+    package var prefilters = PrefilterOptions()
 
     package init(selector: DestinationSelector) { self.selector = selector }
 }
@@ -22,7 +24,7 @@ package struct SchedulerService: Sendable {
     private let options: SchedulerServiceOptions
     private let store: ComputeStore
     private let bus: MessageBus
-    private let logger: Logger
+    let logger: Logger
 
     package init(_ options: SchedulerServiceOptions, store: ComputeStore, bus: MessageBus, logger: Logger) {
         self.options = options
@@ -84,6 +86,7 @@ package struct SchedulerService: Sendable {
             }
             explanation.refusals.append((host.host, "claim", "its resources were taken meanwhile"))
         }
+        await explainPlacement(&explanation)
         logger.notice(
             "no valid host", metadata: ["instance.id": "\(instance)", "reason": "\(explanation.summary)"])
         throw RemoteFault(kind: FaultKind.noValidHost, message: explanation.summary)
@@ -120,19 +123,16 @@ package struct SchedulerService: Sendable {
     {
         let nodes = try await store.computeNodes()
         explanation.stages.append(("nodes", nodes.count))
-        let question = FindCandidates(
-            resources: spec.flavor.resources.merging(Self.resourceOverrides(spec.flavor)) { $1 }
-                .filter { $0.value > 0 },
-            requiredTraits: Self.traits(spec, "required"),
-            forbiddenTraits: Set(Self.traits(spec, "forbidden").flatMap { $0 }),
-            inTree: Self.node(spec, among: nodes).map { ProviderID($0.uuid) }, limit: options.candidatesMax)
-        let found = try await ask(question)
+        let wishes = PlacementWishes(spec, options.prefilters(for: spec))
+        let asked = Self.node(spec, among: nodes)
+        let found = try await ask(
+            wishes.question(inTree: asked.map { ProviderID($0.uuid) }, limit: options.candidatesMax))
         let byRoot = Dictionary(grouping: found, by: \.root)
         explanation.stages.append(("resources and traits", byRoot.count))
-        if byRoot.isEmpty, !nodes.isEmpty {
-            let wanted = question.resources.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-            explanation.refusals.append(("all hosts", "placement", "none has \(wanted.joined(separator: ", ")) free"))
-        }
+        explanation.wishes = wishes
+        explanation.passedOver = nodes.filter { node in
+            byRoot[ProviderID(node.id.uuid)] == nil && (asked == nil || asked == node.id)
+        }.map { PassedOver(host: $0.host, provider: ProviderID($0.id.uuid)) }
         let services = try await store.services().filter { $0.binary == "nova-compute" }
         let byHost = Dictionary(services.map { ($0.host, $0) }) { first, _ in first }
         let usage = try await store.usageByNode()
@@ -145,6 +145,7 @@ package struct SchedulerService: Sendable {
                 host: node.host, node: node.node, nodeID: node.id, availabilityZone: options.defaultZone,
                 isUp: service?.isUp(at: now, downAfter: options.serviceDownAfter) ?? false,
                 isDisabled: service?.isDisabled ?? false, disabledReason: service?.disabledReason,
+                trouble: service?.trouble,
                 inventory: node.inventory, traits: node.traits, bindings: node.bindings, instances: used.instances,
                 ioOperations: used.ioOperations, usedVCPUs: used.vcpus, usedMemoryMiB: used.memoryMiB,
                 usedDiskGiB: used.diskGiB,
@@ -153,7 +154,7 @@ package struct SchedulerService: Sendable {
     }
 
     /// A class or trait that placement does not know is a request that no host can satisfy.
-    private func ask(_ question: FindCandidates) async throws -> [AllocationCandidate] {
+    func ask(_ question: FindCandidates) async throws -> [AllocationCandidate] {
         do {
             return try await bus.call(question, to: Address(topic: Topic.placement)).candidates
         } catch {
@@ -170,24 +171,5 @@ package struct SchedulerService: Sendable {
         let found = nodes.first { (host == nil || $0.host == host) && (node == nil || $0.node == node) }
         // A name that nobody has must find nothing rather than everything.
         return found?.id ?? NodeID.random()
-    }
-
-    /// `trait:NAME=required|forbidden` of flavor and image.
-    private static func traits(_ spec: RequestSpec, _ wanted: String) -> [Set<Trait>] {
-        var found: Set<Trait> = []
-        for (key, value) in spec.flavor.extraSpecs.merging(spec.image?.properties ?? [:], uniquingKeysWith: { $1 })
-        where key.hasPrefix("trait:") && value == wanted {
-            found.insert(Trait(String(key.dropFirst("trait:".count))))
-        }
-        return found.sorted().map { [$0] }
-    }
-
-    /// `resources:CLASS=n` of the flavor replaces or adds an amount; 0 removes it.
-    private static func resourceOverrides(_ flavor: FlavorSpec) -> [ResourceClass: Int] {
-        var amounts: [ResourceClass: Int] = [:]
-        for (key, value) in flavor.extraSpecs where key.hasPrefix("resources:") {
-            if let amount = Int(value) { amounts[ResourceClass(String(key.dropFirst("resources:".count)))] = amount }
-        }
-        return amounts
     }
 }

@@ -6,6 +6,7 @@ import PeerClients
 import Sagas
 import ServiceInterfaces
 import Testing
+import WireJSON
 
 @testable import Conductor
 
@@ -82,9 +83,63 @@ struct BuildTests {
             await world.hosts.set("h1", .failing(.giveUp))
             let id = try await world.create()
             try await world.reaches(.error, id)
-            #expect(try await world.row(id).fault?.message == "h1 cannot")
+            let fault = try #require(try await world.row(id).fault)
+            #expect(fault.message == "h1 cannot" && fault.details == "because")
             #expect(try await world.holdings(id) == nothing)
+            let (_, events) = try #require(try await world.store.action(of: id, requestID: "req-create"))
+            #expect(events.map(\.details) == ["h1 cannot", "h1 cannot"])
+            #expect(events.map(\.trace) == ["because", "because"])
             #expect(await world.hosts.carriedOut == [])
+        }
+    }
+
+    @Test func whatHostsSaidIsToldWhenNoneIsLeft() async throws {
+        try await World.withConductor { world in
+            for host in ["h1", "h2"] { await world.hosts.set(host, .failing(.reschedule)) }
+            await world.scheduler.know(["h1", "h2"])
+            let id = try await world.create()
+            try await world.reaches(.error, id)
+            let fault = try #require(try await world.row(id).fault)
+            #expect(
+                fault.message == "No valid host was found. No host is left to try. h1: h1 cannot h2: h2 cannot")
+            #expect(fault.details == "h1: because\nh2: because\nNo valid host was found.")
+        }
+    }
+
+    @Test func aHypervisorElsewhereJoinsANetworkByItsName() async throws {
+        let network = FakeNetwork()
+        let wiring = PortWiring(network: network)
+        let id = InstanceID.random()
+        let port = await network.makePort()
+        let interfaces = [RequestedInterface(network: network.network), RequestedInterface(port: port)]
+        let request = BuildInstanceRequest(
+            instance: id, requestID: "r", networks: .list(interfaces), securityGroups: [])
+        var place = PortPlace(host: "v", availabilityZone: "nova", bindings: [.network, .unbound])
+        func bindings() async throws -> [PortBinding] {
+            try await wiring.connect(id, project: FakeNetwork.project, request: request, at: place).interfaces
+                .map(\.binding)
+        }
+        #expect(try await bindings() == Array(repeating: .network(name: network.network.description), count: 2))
+        #expect(await network.profiles(id) == [["wiring": "network"], ["wiring": "network"]])
+        await network.lie(on: "physnet1")
+        #expect(try await bindings() == Array(repeating: .network(name: "physnet1"), count: 2))
+        // Where the server goes next there may be a bridge.
+        place.bindings = [.bridge]
+        #expect(try await bindings().map(\.kind) == [.bridge, .bridge])
+        #expect(await network.profiles(id) == [[:], [:]])
+        place.bindings = []
+        #expect(try await bindings() == [.unbound, .unbound])
+        try await wiring.disconnect(id, given: [port])
+        #expect(await network.profile(of: port) == [:])
+    }
+
+    @Test func aPortThatCannotBeBoundOnAHostIsTriedOnTheNext() async throws {
+        try await World.withConductor { world in
+            await world.network.refuseBinding(on: "h1")
+            let id = try await world.create()
+            try await world.reaches(.active, id)
+            #expect(try await world.row(id).host == "h2")
+            #expect(try await world.holdings(id) == everything)
         }
     }
 

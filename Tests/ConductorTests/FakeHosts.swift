@@ -98,7 +98,7 @@ actor FakeHosts {
 
 /// Scheduler and placement in one: gives the first host that was not excluded, and remembers who holds what.
 actor FakeScheduler {
-    private let hosts: [String]
+    private var hosts: [String]
     private let nodes: [String: NodeID]
     private(set) var claims: [ConsumerID: String] = [:]
     private(set) var synced: [SyncProvider] = []
@@ -112,6 +112,8 @@ actor FakeScheduler {
     }
 
     func fail(_ fault: RemoteFault) { faults.append(fault) }
+    /// From now on there are only these hosts.
+    func know(_ names: [String]) { hosts = names }
     func hold() { isHeld = true }
     func letGo() {
         isHeld = false

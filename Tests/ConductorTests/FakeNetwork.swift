@@ -11,6 +11,8 @@ actor FakeNetwork: NetworkPorts {
     let subnet = SubnetID.random()
     let group = SecurityGroupID.random()
     private var ports: [PortID: JSONObject] = [:]
+    private var physicalNetwork: String?
+    private var badHost: String?
     private var lastAddress = 1
     private var refusals: [PeerError] = []
     private var isHeld = false
@@ -39,6 +41,15 @@ actor FakeNetwork: NetworkPorts {
 
     func owner(of id: PortID) -> String? { ports[id]?["device_id"]?.string }
     func host(of id: PortID) -> String? { ports[id]?["binding:host_id"]?.string }
+    func profile(of id: PortID) -> JSONObject { ports[id]?["binding:profile"]?.object ?? [:] }
+    func profiles(_ id: InstanceID) -> [JSONObject] { devices(id).map(profile) }
+
+    /// Ports that are bound on that host fail.
+    func refuseBinding(on host: String) { badHost = host }
+
+    /// Administrators say on which physical network the network is.
+    func lie(on physical: String) { physicalNetwork = physical }
+
     func rename(_ id: PortID, address: String) {
         ports[id]?.set("fixed_ips", [["subnet_id": .string(subnet.description), "ip_address": .string(address)]])
     }
@@ -64,7 +75,8 @@ actor FakeNetwork: NetworkPorts {
     }
 
     func networks(_ filters: [(String, String)]) async throws(PeerError) -> [Network] {
-        let item: JSONObject = ["id": .string(network.description), "name": "net", "project_id": .string(Self.project)]
+        var item: JSONObject = ["id": .string(network.description), "name": "net", "project_id": .string(Self.project)]
+        if let physicalNetwork { item.set("provider:physical_network", .string(physicalNetwork)) }
         return Self.matches(item, filters) ? [Network(.object(item))].compactMap { $0 } : []
     }
 
@@ -102,7 +114,9 @@ actor FakeNetwork: NetworkPorts {
     }
 
     private func read(_ id: PortID) throws(PeerError) -> Port {
-        guard let json = ports[id], let port = Port(.object(json)) else {
+        guard var json = ports[id] else { throw .malformed(service: "network", reason: "no port \(id)") }
+        if let badHost, json["binding:host_id"]?.string == badHost { json.set("binding:vif_type", "binding_failed") }
+        guard let port = Port(.object(json)) else {
             throw .malformed(service: "network", reason: "port \(id)")
         }
         return port

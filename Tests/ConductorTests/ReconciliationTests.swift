@@ -93,18 +93,25 @@ struct ReconciliationTests {
             #expect(guests.map(\.instance) == [id] && guests.first?.handle == StoredHandle(version: 1, data: [7]))
             let inventory = NodeInventory(
                 hypervisorType: "fake", hypervisorVersion: 1, hypervisorHostname: "h1",
-                cpu: CPUDescription(arch: "x86_64", vendor: "v", model: "m"), supportedGuests: [], resources: [:],
-                traits: [], diskFreeGiB: 1)
+                cpu: CPUDescription(arch: "x86_64", vendor: "v", model: "m"),
+                supportedGuests: [
+                    SupportedGuest(architecture: "aarch64", hypervisorType: "qemu", machineMode: "hvm"),
+                    SupportedGuest(architecture: "i686", hypervisorType: "qemu", machineMode: "hvm"),
+                ], resources: [:], traits: [ComputeModel.Trait("HW_CPU_X86_AVX2")], diskFreeGiB: 1)
             let report = ReportNode(
-                host: "h1", driver: "fake", inventory: inventory, capabilityTraits: [], bindings: [],
-                hostIP: "127.0.0.1")
+                host: "h1", driver: "fake", inventory: inventory,
+                capabilityTraits: [ComputeModel.Trait("COMPUTE_TRUSTED_CERTS")], bindings: [], hostIP: "127.0.0.1")
             let service = try #require(try await world.store.services().first { $0.host == "h1" })
             for isDisabled in [true, false] {
                 try await world.store.updateService(service.id, disabled: isDisabled)
                 _ = try await world.bus.call(report, to: conductor)
                 let synced = try #require(await world.scheduler.synced.last)
                 #expect(synced.isDisabled == isDisabled)
-                #expect(!synced.traits.contains(ComputeModel.Trait("COMPUTE_STATUS_DISABLED")))
+                #expect(
+                    synced.traits.map(\.rawValue).sorted() == [
+                        "COMPUTE_ARCH_AARCH64", "COMPUTE_NODE", "COMPUTE_TRUSTED_CERTS", "HW_ARCH_X86_64",
+                        "HW_CPU_X86_AVX2", "OWNER_NOVA",
+                    ])
             }
         }
     }

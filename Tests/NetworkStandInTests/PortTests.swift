@@ -79,6 +79,23 @@ import WireJSON
         #expect(unbound.body["port"]?["binding:vif_type"] == "unbound")
     }
 
+    @Test func aPortThatJoinsANetworkOfItsHypervisorIsNeitherBridgedNorFiltered() async throws {
+        let cloud = try await Cloud.open()
+        let (network, _) = try await cloud.network()
+        let port = try await cloud.make(
+            "ports",
+            [
+                "network_id": .string(network), "device_id": "i", "device_owner": "compute:nova",
+                "binding:host_id": "h", "binding:profile": ["wiring": "network"],
+            ], as: "service")
+        #expect(port["status"] == "ACTIVE")
+        #expect(port["binding:vif_type"] == "other")
+        #expect(port["binding:vif_details"] == ["port_filter": false])
+        let moved = await cloud.send(
+            .PUT, "/ports/\(port.id)", ["port": ["binding:host_id": "h2", "binding:profile": [:]]], as: "service")
+        #expect(moved.body["port"]?["binding:vif_type"] == "bridge")
+    }
+
     @Test func listsFilterByAlternatives() async throws {
         let cloud = try await Cloud.open()
         let (network, _) = try await cloud.network()

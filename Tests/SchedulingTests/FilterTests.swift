@@ -22,6 +22,10 @@ struct FilterTests {
             ("AllHostsFilter", Scene.host("h", isUp: false), Scene.spec(), nil),
             ("ComputeFilter", Scene.host("h"), Scene.spec(), nil),
             ("ComputeFilter", Scene.host("h", isUp: false), Scene.spec(), "its service is down"),
+            (
+                "ComputeFilter", Scene.host("h", isUp: false, trouble: "no vCenter"), Scene.spec(),
+                "its service is down (no vCenter)"
+            ),
             ("ComputeFilter", Scene.host("h", isDisabled: true), Scene.spec(), "its service is disabled (repairs)"),
             ("AvailabilityZoneFilter", Scene.host("h"), Scene.spec(), nil),
             ("AvailabilityZoneFilter", Scene.host("h"), Scene.spec(zone: "nova"), nil),
@@ -49,12 +53,40 @@ struct FilterTests {
         let cases: [([String: String]?, Bool)] = [
             (nil, true), ([:], true), (["hw_architecture": "x86_64"], true), (["hw_architecture": "aarch64"], false),
             (["architecture": "X86_64", "img_hv_type": "KVM"], true), (["img_hv_type": "xen"], false),
-            (["hw_vm_mode": "hvm"], true), (["vm_mode": "xen"], false),
+            (["hw_vm_mode": "hvm"], true), (["vm_mode": "xen"], false), (["hw_architecture": "amd64"], true),
+            (["vm_mode": "hv"], true), (["vm_mode": "pv"], false), (["hypervisor_type": "KVM"], true),
+            (["img_hv_type": "kvm", "img_hv_requested_version": ">=8.0, <9"], true),
+            (["img_hv_type": "kvm", "hypervisor_version_requires": ">8.2"], false),
+            (["img_hv_type": "kvm", "img_hv_requested_version": "==8.2.0,!=8.2.1"], true),
+            (["img_hv_type": "kvm", "img_hv_requested_version": "new"], false),
         ]
         for (properties, passes) in cases {
             let reason = refusal("ImagePropertiesFilter", host, Scene.spec(imageProperties: properties))
             #expect((reason == nil) == passes, "\(properties ?? [:]): \(reason ?? "passed")")
         }
+    }
+
+    @Test func namesOfOtherReleasesMeanTheSameKindOfGuest() {
+        let pool = [
+            SupportedGuest(architecture: "x86_64", hypervisorType: "xen", machineMode: "xen"),
+            SupportedGuest(architecture: "i686", hypervisorType: "xen", machineMode: "hvm"),
+        ]
+        let host = Scene.host("h", guests: pool)
+        for (properties, passes) in [
+            (["img_hv_type": "xapi"], true), (["img_hv_type": "xen", "vm_mode": "pv"], true),
+            (["hw_architecture": "i386", "vm_mode": "hvm"], true),
+            // Architecture and mode must belong to one kind of guest.
+            (["hw_architecture": "x86_64", "vm_mode": "hvm"], false),
+        ] {
+            let reason = refusal("ImagePropertiesFilter", host, Scene.spec(imageProperties: properties))
+            #expect((reason == nil) == passes, "\(properties): \(reason ?? "passed")")
+        }
+        let none = refusal("ImagePropertiesFilter", Scene.host("h"), Scene.spec(imageProperties: ["vm_mode": "hvm"]))
+        #expect(none == "the image asks for any/any/hvm; it runs nothing")
+        let old = refusal(
+            "ImagePropertiesFilter", host,
+            Scene.spec(imageProperties: ["img_hv_type": "xen", "img_hv_requested_version": ">=9"]))
+        #expect(old == "the image asks for a hypervisor of version >=9; it has 8.2.0")
     }
 
     @Test func extraSpecsMatchWhatTheHostSaysOfItself() {

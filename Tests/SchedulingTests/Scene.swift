@@ -19,11 +19,13 @@ enum Scene {
 
     static func host(
         _ name: String, usedVCPUs: Int = 0, usedMemoryMiB: Int = 0, instances: Int = 0, ioOperations: Int = 0,
-        zone: String = "nova", isUp: Bool = true, isDisabled: Bool = false, guests: [SupportedGuest] = []
+        zone: String = "nova", isUp: Bool = true, isDisabled: Bool = false, trouble: String? = nil,
+        guests: [SupportedGuest] = []
     ) -> HostState {
         HostState(
             host: name, node: name, nodeID: .random(), availabilityZone: zone, isUp: isUp, isDisabled: isDisabled,
-            disabledReason: isDisabled ? "repairs" : nil, inventory: inventory(name, guests: guests), traits: [],
+            disabledReason: isDisabled ? "repairs" : nil, trouble: trouble,
+            inventory: inventory(name, guests: guests), traits: [],
             bindings: [.bridge], instances: instances, ioOperations: ioOperations, usedVCPUs: usedVCPUs,
             usedMemoryMiB: usedMemoryMiB, usedDiskGiB: 0, candidates: [])
     }

@@ -15,14 +15,26 @@ actor FakePlacement {
     /// Offered although somebody else is about to take it.
     private var contested: Set<ProviderID> = []
     private var unknownClass = false
+    private var traits: [ProviderID: Set<ComputeModel.Trait>] = [:]
+    private(set) var questions: [FindCandidates] = []
 
     func offer(_ provider: ProviderID, room count: Int) { room[provider] = count }
+    func mark(_ provider: ProviderID, _ names: [String]) {
+        traits[provider] = Set(names.map { ComputeModel.Trait($0) })
+    }
     func contest(_ provider: ProviderID) { contested.insert(provider) }
     func knowNothing() { unknownClass = true }
 
     func find(_ message: FindCandidates) throws -> FindCandidates.Reply {
         if unknownClass { throw RemoteFault(kind: FaultKind.notFound, message: "No such resource class CUSTOM_X.") }
-        let wanted = room.keys.sorted().filter { message.inTree == nil || $0 == message.inTree }
+        questions.append(message)
+        // Of disk space there is none beyond 100 GiB.
+        let wanted = room.keys.sorted().filter { provider in
+            let has = traits[provider] ?? []
+            return (message.inTree == nil || provider == message.inTree)
+                && message.requiredTraits.allSatisfy { !$0.isDisjoint(with: has) }
+                && message.forbiddenTraits.isDisjoint(with: has) && message.resources[.diskGiB] ?? 0 <= 100
+        }
         return FindCandidates.Reply(
             candidates: wanted.map { AllocationCandidate(root: $0, allocations: [$0: message.resources]) })
     }
@@ -61,7 +73,7 @@ struct SchedulerServiceTests {
         let store: ComputeStore
         var nodes: [String: NodeID] = [:]
 
-        init(rooms: [(String, Int)]) async throws {
+        init(rooms: [(String, Int)], prefilters: PrefilterOptions = PrefilterOptions()) async throws {
             store = try await ComputeStore.open(try await SQLDatabase.open(url: "sqlite://"), now: Timestamp.now)
             bus = try await MessageBus(over: InProcessTransport(encodes: true))
             for (index, (host, room)) in rooms.enumerated() {
@@ -78,11 +90,15 @@ struct SchedulerServiceTests {
             let selector = DestinationSelector(
                 filters: ["ComputeFilter", "ComputeCapabilitiesFilter"].compactMap { known[$0] },
                 weighers: HostWeigher.standard(WeigherMultipliers()))
+            var options = SchedulerServiceOptions(selector: selector)
+            options.prefilters = prefilters
             let service = SchedulerService(
-                SchedulerServiceOptions(selector: selector), store: store, bus: bus,
+                options, store: store, bus: bus,
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             _ = try await service.serve()
         }
+
+        func provider(_ host: String) throws -> ProviderID { ProviderID(try #require(nodes[host]).uuid) }
 
         func select(
             _ count: Int = 1, excluding: [String] = [], _ spec: RequestSpec = Scene.spec()
@@ -136,6 +152,67 @@ struct SchedulerServiceTests {
         #expect(reason.contains("h1: the flavor asks for capabilities:hypervisor_type = xen; the host has QEMU"))
         let none = try await it.refusal { _ = try await it.select(1, Scene.spec(forcedHost: "nobody")) }
         #expect(none.contains("resources and traits: 0"))
+    }
+
+    @Test func imagesGoWhereTheirFormatIsTaken() async throws {
+        let it = try await Deployment(rooms: [("h1", 9), ("h2", 9)])
+        await it.placement.mark(try it.provider("h2"), ["COMPUTE_IMAGE_TYPE_RAW"])
+        let spec = Scene.spec(imageProperties: [:])
+        #expect(try await it.select(1, spec) == ["h2"])
+        // Who forces a host, answers for it.
+        #expect(try await it.select(1, Scene.spec(imageProperties: [:], forcedHost: "h1")) == ["h1"])
+        let reason = try await it.refusal { _ = try await it.select(excluding: ["h2"], spec) }
+        #expect(reason.contains("h1: it takes no images of the format raw"))
+        var lax = PrefilterOptions()
+        lax.asksForImageFormat = false
+        #expect(try await Deployment(rooms: [("h1", 9)], prefilters: lax).select(1, spec) == ["h1"])
+    }
+
+    @Test func propertiesOfImagesBecomeTraitsWhereThatIsAskedFor() async throws {
+        var strict = PrefilterOptions()
+        (strict.asksForImageFormat, strict.asksForImageProperties) = (false, true)
+        let it = try await Deployment(rooms: [("h1", 9), ("h2", 9)], prefilters: strict)
+        await it.placement.mark(
+            try it.provider("h2"),
+            ["COMPUTE_STORAGE_BUS_SCSI", "COMPUTE_NET_VIF_MODEL_NE2K_PCI", "HW_ARCH_X86_64"])
+        let wishes = ["hw_disk_bus": "scsi", "hw_vif_model": "ne2k-pci", "hw_architecture": "amd64", "os_type": "x"]
+        #expect(try await it.select(1, Scene.spec(imageProperties: wishes)) == ["h2"])
+        let reason = try await it.refusal {
+            _ = try await it.select(1, Scene.spec(imageProperties: ["hw_video_model": "qxl"]))
+        }
+        #expect(reason.contains("h1: it has no hw_video_model = qxl, as the image asks"))
+    }
+
+    @Test func traitsOfFlavorAndImageDecideAndTheReasonNamesThem() async throws {
+        let it = try await Deployment(rooms: [("h1", 9), ("h2", 9)])
+        await it.placement.mark(try it.provider("h1"), ["CUSTOM_A", "COMPUTE_IMAGE_TYPE_RAW"])
+        await it.placement.mark(try it.provider("h2"), ["CUSTOM_A", "CUSTOM_B", "COMPUTE_IMAGE_TYPE_RAW"])
+        let flavor = ["trait:CUSTOM_B": "forbidden"]
+        let image = ["trait:CUSTOM_A": "required"]
+        #expect(try await it.select(1, Scene.spec(extraSpecs: flavor, imageProperties: image)) == ["h1"])
+        #expect(try await it.select(1, Scene.spec(extraSpecs: ["trait:CUSTOM_B": "required"])) == ["h2"])
+        let reason = try await it.refusal {
+            // The image forbids what the flavor requires: both count.
+            _ = try await it.select(
+                1,
+                Scene.spec(
+                    extraSpecs: ["trait:CUSTOM_B": "required"], imageProperties: ["trait:CUSTOM_B": "forbidden"]))
+        }
+        #expect(reason.contains("resources and traits: 0"))
+        #expect(reason.contains("h1: it lacks the trait CUSTOM_B, which the flavor requires"))
+        #expect(reason.contains("h2: it has the trait CUSTOM_B, which the image forbids"))
+    }
+
+    @Test func whatIsTooLargeIsNamed() async throws {
+        let it = try await Deployment(rooms: [("h1", 9)])
+        let reason = try await it.refusal {
+            _ = try await it.select(1, Scene.spec(extraSpecs: ["resources:DISK_GB": "101"]))
+        }
+        #expect(reason.contains("h1: it has no 101 DISK_GB free"))
+        // Reasons are looked for only when they are needed.
+        let asked = await it.placement.questions.count
+        _ = try await it.select()
+        #expect(await it.placement.questions.count == asked + 1)
     }
 
     @Test func aClassThatPlacementDoesNotKnowFitsNowhere() async throws {

@@ -34,6 +34,7 @@ enum BuildInstance: Saga {
     private static func tryHosts(_ context: SagaContext<Self>) async throws {
         let request = context.parameters
         var excluded: [String] = []
+        var earlier: [(host: String, reason: BuildFailure)] = []
         for attempt in 1...max(1, context.services.options.attemptsMax) {
             let child = BuildOnHost.Parameters(request: request, excludedHosts: excluded)
             switch try await context.runChild(BuildOnHost.self, label: "host-\(attempt)", parameters: child) {
@@ -48,11 +49,24 @@ enum BuildInstance: Saga {
                     ])
                 let host = try await lastHost(context, attempt: attempt)
                 guard reason.remedy == .reschedule, let host, attempt < context.services.options.attemptsMax else {
-                    throw reason
+                    throw failure.step == BuildOnHost.selection.name ? exhausted(reason, earlier) : reason
                 }
                 excluded.append(host)
+                earlier.append((host, reason))
             }
         }
+    }
+
+    /// No host is left after some have failed: what they said is why, not that nobody else is there.
+    private static func exhausted(
+        _ reason: BuildFailure, _ earlier: [(host: String, reason: BuildFailure)]
+    ) -> BuildFailure {
+        guard !earlier.isEmpty else { return reason }
+        let told = earlier.map { "\($0.host): \($0.reason.message)" }
+        let details = earlier.map { "\($0.host): \($0.reason.details ?? $0.reason.message)" }
+        return BuildFailure(
+            reason.remedy, "No valid host was found. No host is left to try. " + told.joined(separator: " "),
+            details: (details + [reason.details ?? reason.message]).joined(separator: "\n"))
     }
 
     /// The host that an attempt had chosen, from the event that its spawn recorded.
@@ -67,13 +81,11 @@ enum BuildInstance: Saga {
         let request = context.parameters
         let store = context.services.store
         let reason = BuildFailure(reason: context.failure?.reason ?? "The build failed.")
-        let fault = FaultRecord(code: 500, message: String(reason.message.prefix(255)), created: store.now())
         try await store.finishOperation(
-            on: request.instance, vm: .error, power: .noState, expecting: TaskState.building, fault: fault,
-            durability: .deferred)
+            on: request.instance, vm: .error, power: .noState, expecting: TaskState.building,
+            fault: reason.fault(at: store.now()), durability: .deferred)
         try await store.endEvent(
-            event, on: request.instance, requestID: request.requestID,
-            failure: (details: reason.message, trace: reason.message))
+            event, on: request.instance, requestID: request.requestID, failure: reason.event)
         try await store.finishAction(on: request.instance, requestID: request.requestID, failed: true)
     }
 }

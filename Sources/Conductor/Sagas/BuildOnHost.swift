@@ -120,7 +120,7 @@ enum BuildOnHost: Saga {
         let reason = BuildFailure(reason: context.failure?.reason ?? "The build failed.")
         try await store.endEvent(
             event(attempt: context.parameters.excludedHosts.count + 1), on: request.instance,
-            requestID: request.requestID, failure: (details: reason.message, trace: reason.message))
+            requestID: request.requestID, failure: reason.event)
         let asked = try await context.services.work(on: request.instance).instance.pinnedZone
         do {
             try await store.place(request.instance, host: nil, node: nil, nodeID: nil, availabilityZone: asked)
@@ -184,7 +184,7 @@ enum BuildOnHost: Saga {
         } catch let failure as OperationFailure {
             services.logger.warning(
                 "spawn failed", metadata: ["instance.id": "\(request.instance)", "details": "\(failure.details)"])
-            throw BuildFailure(failure.remedy == .giveUp ? .giveUp : .reschedule, failure.userMessage)
+            throw BuildFailure(failure, as: failure.remedy == .giveUp ? .giveUp : .reschedule)
         } catch let failure as BuildFailure {
             // Nobody waits for this spawn any more: what it makes, or has made, is removed.
             try await services.destroyGuest(request.instance, host: host, requestID: request.requestID)

@@ -140,7 +140,7 @@ struct ConductorServices: Sendable {
         } catch let failure as OperationFailure {
             if failure.guestIsGone { return }
             if failure.remedy != .giveUp { throw PassingFailure(description: failure.details) }
-            throw BuildFailure(.giveUp, failure.userMessage)
+            throw BuildFailure(failure, as: .giveUp)
         }
     }
 

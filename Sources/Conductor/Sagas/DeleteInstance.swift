@@ -67,11 +67,10 @@ enum DeleteInstance: Saga {
         let store = context.services.store
         let reason = BuildFailure(reason: context.failure?.reason ?? "The deletion failed.")
         let work = try await context.services.work(on: id)
-        let fault = FaultRecord(code: 500, message: String(reason.message.prefix(255)), created: store.now())
         try await store.finishOperation(
-            on: id, vm: .error, power: work.instance.power, expecting: [.deleting], fault: fault,
-            durability: .deferred)
-        try await store.endEvent(event, on: id, requestID: request, failure: (reason.message, reason.message))
+            on: id, vm: .error, power: work.instance.power, expecting: [.deleting],
+            fault: reason.fault(at: store.now()), durability: .deferred)
+        try await store.endEvent(event, on: id, requestID: request, failure: reason.event)
         try await store.finishAction(on: id, requestID: request, failed: true)
     }
 }

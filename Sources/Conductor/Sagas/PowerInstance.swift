@@ -87,7 +87,7 @@ enum PowerInstance: Saga {
         } catch let failure as OperationFailure {
             services.logger.warning(
                 "operation failed", metadata: ["instance.id": "\(request.instance)", "details": "\(failure.details)"])
-            throw BuildFailure(.giveUp, failure.userMessage)
+            throw BuildFailure(failure, as: .giveUp)
         }
     }
 
@@ -97,14 +97,13 @@ enum PowerInstance: Saga {
         let store = context.services.store
         let reason = BuildFailure(reason: context.failure?.reason ?? "The action failed.")
         let instance = try await context.services.work(on: request.instance).instance
-        let fault = FaultRecord(code: 500, message: String(reason.message.prefix(255)), created: store.now())
         let isReboot = request.action == .softReboot || request.action == .hardReboot
         try await store.finishOperation(
             on: request.instance, vm: isReboot ? .error : instance.status.vm, power: instance.power,
-            expecting: [request.action.rule.during], fault: fault, durability: .deferred)
+            expecting: [request.action.rule.during], fault: reason.fault(at: store.now()), durability: .deferred)
         try await store.endEvent(
             event(request.action), on: request.instance, requestID: request.requestID,
-            failure: (reason.message, reason.message))
+            failure: reason.event)
         try await store.finishAction(on: request.instance, requestID: request.requestID, failed: true)
     }
 }

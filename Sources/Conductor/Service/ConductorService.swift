@@ -102,11 +102,9 @@ package actor ConductorService {
     }
 
     private nonisolated func take(_ message: ReportNode) async throws -> ReportNode.Reply {
-        var traits = message.capabilityTraits.union(message.inventory.traits)
-        traits.formUnion([Trait("COMPUTE_NODE"), Trait("OWNER_NOVA")])
+        let traits = NodeTraits.of(message)
         let service = try await services.store.services()
             .first { $0.binary == "nova-compute" && $0.host == message.host }
-        traits.remove(Trait("COMPUTE_STATUS_DISABLED"))
         let node = try await services.store.reportNode(
             host: message.host, driver: message.driver, hostIP: message.hostIP, inventory: message.inventory,
             traits: traits, bindings: message.bindings)

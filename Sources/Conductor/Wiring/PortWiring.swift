@@ -20,6 +20,12 @@ struct PortPlace: Sendable {
     var availabilityZone: String
     /// What the host's driver can serve.
     var bindings: [PortBinding.Kind]
+
+    /// What the network service is told of ports that join no bridge of the host; `nil` for those that do.
+    var wiring: String? {
+        let kind = bindings.first ?? .unbound
+        return kind == .bridge ? nil : kind.rawValue
+    }
 }
 
 /// What is known at the network service before a server is connected.
@@ -65,15 +71,21 @@ struct PortWiring: Sendable {
             rollback.onFailure { try? await disconnect(instance, given: given) }
             var ports: [(Port, RequestedInterface)] = []
             for item in found.wanted {
-                if let port = item.port {
-                    if !found.existing.contains(where: { $0.id == port }) { try await requireFree(port) }
+                if let id = item.port {
+                    let known = found.existing.first { $0.id == id }
+                    let port = if let known { known } else { try await freePort(id) }
                     ports.append((try await bind(port, to: instance, at: place), item))
                 } else if let index = free.firstIndex(where: { Self.fits($0, item) }) {
-                    ports.append((try await bind(free.remove(at: index).id, to: instance, at: place), item))
+                    ports.append((try await bind(free.remove(at: index), to: instance, at: place), item))
                 } else {
                     let port = try await create(item, for: instance, project: project, found, at: place)
                     ports.append((port, item))
                 }
+            }
+            if let failed = ports.first(where: { $0.0.bindingKind == "binding_failed" })?.0 {
+                throw BuildFailure(
+                    .reschedule,
+                    "Binding failed for port \(failed.id), please check neutron logs for more information.")
             }
             try await learn(&facts, about: ports.map(\.0))
             return try await describe(ports, given: given, facts, at: place)
@@ -84,7 +96,8 @@ struct PortWiring: Sendable {
     func disconnect(_ instance: InstanceID, given: Set<PortID>) async throws(PeerError) {
         for port in try await network.ports([("device_id", instance.description)]) {
             if given.contains(port.id) {
-                let free: JSONObject = ["device_id": "", "device_owner": "", "binding:host_id": ""]
+                var free: JSONObject = ["device_id": "", "device_owner": "", "binding:host_id": ""]
+                if let profile = Self.profile(of: port, as: nil) { free.set("binding:profile", .object(profile)) }
                 do {
                     _ = try await network.updatePort(port.id, free)
                 } catch .notFound {
@@ -196,11 +209,12 @@ struct PortWiring: Sendable {
         return item.fixedAddress.map { address in port.addresses.contains { $0.address == address } } ?? true
     }
 
-    private func requireFree(_ id: PortID) async throws {
+    private func freePort(_ id: PortID) async throws -> Port {
         guard let port = try await network.ports([("id", id.description)]).first else {
             throw BuildFailure(.giveUp, "Port \(id) could not be found.")
         }
         if !port.deviceID.isEmpty { throw BuildFailure(.giveUp, "Port \(id) is still in use.") }
+        return port
     }
 
     private func create(
@@ -215,6 +229,7 @@ struct PortWiring: Sendable {
             "device_owner": .string("compute:\(place.availabilityZone)"), "project_id": .string(project),
             "binding:host_id": .string(place.host), "admin_state_up": true,
         ]
+        if let wiring = place.wiring { attributes.set("binding:profile", [Self.wiringKey: .string(wiring)]) }
         if facts.networks[networkID]?.portSecurity ?? true {
             attributes.set("security_groups", JSONValue(facts.groups.map(\.id.description)))
         }
@@ -224,14 +239,27 @@ struct PortWiring: Sendable {
         return try await network.createPort(attributes)
     }
 
-    private func bind(_ port: PortID, to instance: InstanceID, at place: PortPlace) async throws -> Port {
-        try await network.updatePort(
-            port,
-            [
-                "device_id": .string(instance.description),
-                "device_owner": .string("compute:\(place.availabilityZone)"),
-                "binding:host_id": .string(place.host),
-            ])
+    private func bind(_ port: Port, to instance: InstanceID, at place: PortPlace) async throws -> Port {
+        var attributes: JSONObject = [
+            "device_id": .string(instance.description), "device_owner": .string("compute:\(place.availabilityZone)"),
+            "binding:host_id": .string(place.host),
+        ]
+        if let profile = Self.profile(of: port, as: place.wiring) {
+            attributes.set("binding:profile", .object(profile))
+        }
+        return try await network.updatePort(port.id, attributes)
+    }
+
+    /// Where the network service is told that a port joins no bridge of its host.
+    private static let wiringKey = "wiring"
+
+    /// A port's profile with the wiring in the place of an earlier one; `nil` when it is so already.
+    private static func profile(of port: Port, as wiring: String?) -> JSONObject? {
+        guard port.bindingProfile[wiringKey]?.string != wiring else { return nil }
+        var profile = JSONObject()
+        for (key, value) in port.bindingProfile.members where key != wiringKey { profile.set(key, value) }
+        if let wiring { profile.set(wiringKey, .string(wiring)) }
+        return profile
     }
 
     // MARK: - Descriptions
@@ -243,7 +271,7 @@ struct PortWiring: Sendable {
             let home = facts.networks[port.networkID]
             return NetworkInterfaceSpec(
                 portID: port.id, networkID: port.networkID, networkName: home?.name ?? port.networkID.description,
-                macAddress: port.macAddress, mtu: home?.mtu ?? 1500, binding: Self.binding(port, place),
+                macAddress: port.macAddress, mtu: home?.mtu ?? 1500, binding: Self.binding(port, home, place),
                 addresses: Self.addresses(of: port, facts.subnets[port.networkID] ?? [:]), tag: item.tag)
         }
         return Wiring(
@@ -252,10 +280,15 @@ struct PortWiring: Sendable {
             floating: given.isEmpty ? [:] : try await floating(ports.map(\.0.id)))
     }
 
-    private static func binding(_ port: Port, _ place: PortPlace) -> PortBinding {
-        guard place.bindings.contains(.bridge) else { return .unbound }
-        let bridge = port.bindingDetails["bridge_name"] ?? "brq\(port.networkID.description.prefix(11))"
-        return .bridge(bridge: bridge, tap: "tap\(port.id.description.prefix(11))")
+    /// How a port is wired: as the driver likes it best.
+    private static func binding(_ port: Port, _ network: Network?, _ place: PortPlace) -> PortBinding {
+        switch place.bindings.first {
+        case .bridge:
+            let bridge = port.bindingDetails["bridge_name"] ?? "brq\(port.networkID.description.prefix(11))"
+            return .bridge(bridge: bridge, tap: "tap\(port.id.description.prefix(11))")
+        case .network: return .network(name: network?.physicalNetwork ?? port.networkID.description)
+        case .unbound, nil: return .unbound
+        }
     }
 
     private func subnets(of networks: Set<NetworkID>) async throws -> [NetworkID: [SubnetID: Subnet]] {

@@ -107,6 +107,8 @@ extension Deployment {
         service.candidatesMax = up.options.scheduler.placementResultsMax
         service.serviceDownAfter = up.options.node.serviceDownTime
         service.defaultZone = up.options.zones.computeZone
+        service.prefilters.asksForImageFormat = up.options.scheduler.asksForImageFormat
+        service.prefilters.asksForImageProperties = up.options.scheduler.asksForImageProperties
         return SchedulerService(service, store: store, bus: bus, logger: logger("nova-scheduler"))
     }
 

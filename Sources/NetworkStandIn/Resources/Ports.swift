@@ -197,6 +197,11 @@ extension NetworkWork {
             port.set("binding:vif_type", "binding_failed")
             port.set("binding:vif_details", [:])
             port.set("status", "DOWN")
+        } else if let wiring = port["binding:profile"]?["wiring"]?.string, wiring != "bridge" {
+            // The hypervisor joins a network of its own, which we neither make nor filter.
+            port.set("binding:vif_type", "other")
+            port.set("binding:vif_details", ["port_filter": false])
+            port.set("status", port.flag("admin_state_up") ? "ACTIVE" : "DOWN")
         } else {
             let bridge = "brq" + port.text("network_id").prefix(11)
             port.set("binding:vif_type", "bridge")

@@ -11,6 +11,8 @@ package struct Network: Sendable, Hashable {
     package var isExternal: Bool
     package var isUp: Bool
     package var portSecurity: Bool
+    /// The physical network that it lies on, where administrators said one. Services see it, users do not choose it.
+    package var physicalNetwork: String?
     package var subnets: [SubnetID]
 
     /// The network service's form of it; `nil` when a required member is missing.
@@ -24,6 +26,7 @@ package struct Network: Sendable, Hashable {
         isExternal = json["router:external"]?.bool ?? false
         isUp = json["admin_state_up"]?.bool ?? true
         portSecurity = json["port_security_enabled"]?.bool ?? true
+        physicalNetwork = json["provider:physical_network"]?.string.flatMap { $0.isEmpty ? nil : $0 }
         subnets = (json["subnets"]?.array ?? []).compactMap { $0.string.flatMap { SubnetID($0) } }
     }
 }
@@ -89,6 +92,8 @@ package struct Port: Sendable, Hashable {
     package var bindingKind: String?
     /// Facts of the binding: `bridge_name`, …
     package var bindingDetails: [String: String]
+    /// What callers told the network service about the binding (`binding:profile`).
+    package var bindingProfile: JSONObject
     package var dnsName: String?
 
     /// The network service's form of it; `nil` when a required member is missing.
@@ -124,6 +129,7 @@ package struct Port: Sendable, Hashable {
             if let text = value.string { details[key] = text }
         }
         bindingDetails = details
+        bindingProfile = json["binding:profile"]?.object ?? [:]
         dnsName = json["dns_name"]?.string
     }
 }

@@ -35,31 +35,12 @@ extension HostFilter {
         if host.isDisabled {
             return "its service is disabled" + (host.disabledReason.map { " (\($0))" } ?? "")
         }
-        return host.isUp ? nil : "its service is down"
+        return host.isUp ? nil : "its service is down" + (host.trouble.map { " (\($0))" } ?? "")
     }
 
     static let availabilityZone = HostFilter("AvailabilityZoneFilter") { host, spec in
         guard let wanted = spec.availabilityZone, wanted != host.availabilityZone else { return nil }
         return "it is in availability zone \(host.availabilityZone); \(wanted) is asked for"
-    }
-
-    static let imageProperties = HostFilter("ImagePropertiesFilter") { host, spec in
-        guard let image = spec.image else { return nil }
-        let architecture = image.properties["hw_architecture"] ?? image.properties["architecture"]
-        let hypervisor = image.properties["img_hv_type"] ?? image.properties["hypervisor_type"]
-        let mode = image.properties["hw_vm_mode"] ?? image.properties["vm_mode"]
-        guard architecture != nil || hypervisor != nil || mode != nil else { return nil }
-        let fits = host.inventory.supportedGuests.contains { guest in
-            (architecture.map { $0.lowercased() == guest.architecture } ?? true)
-                && (hypervisor.map { $0.lowercased() == guest.hypervisorType.lowercased() } ?? true)
-                && (mode.map { $0.lowercased() == guest.machineMode } ?? true)
-        }
-        if fits { return nil }
-        let wanted = [architecture, hypervisor, mode].map { $0 ?? "any" }.joined(separator: "/")
-        let has = host.inventory.supportedGuests.map {
-            "\($0.architecture)/\($0.hypervisorType)/\($0.machineMode)"
-        }
-        return "the image asks for \(wanted); it runs \(has.joined(separator: ", "))"
     }
 
     static func ioOperations(max: Int) -> HostFilter {

@@ -59,6 +59,22 @@ package struct SchedulerOptions: OptionGroup {
         help: "How many allocation candidates placement is asked for.")
     package var placementResultsMax = 1000
 
+    @Option(
+        "query_placement_for_image_type_support",
+        help: """
+            Ask placement only for nodes whose hypervisor takes the image's disk format, which every driver tells. \
+            Turned off, an image may reach a hypervisor that refuses it.
+            """)
+    package var asksForImageFormat = true
+
+    @Option(
+        "image_metadata_prefilter",
+        help: """
+            Ask placement only for nodes with the disk buses, video and network card models and architectures that \
+            the image's properties name.
+            """)
+    package var asksForImageProperties = false
+
     package init() {}
 }
 

@@ -56,6 +56,10 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.mutex.Lock()
 		f.isDown = false
 		f.mutex.Unlock()
+	case "version": // the server says that it speaks this version of the API
+		f.mutex.Lock()
+		f.version = query.Get("api")
+		f.mutex.Unlock()
 	case "raw": // the next SOAP call is answered with this body
 		body := make([]byte, 0)
 		buffer := make([]byte, 65536)

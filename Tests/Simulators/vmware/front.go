@@ -40,6 +40,7 @@ type front struct {
 	calls   []string
 	raw     [][]byte
 	isDown  bool
+	version string
 	running map[*flight]bool
 }
 
@@ -63,8 +64,9 @@ type call struct {
 const cookieName = "vmware_soap_session"
 
 var (
-	methodPattern = regexp.MustCompile(`Body[^>]*>\s*<(?:\w+:)?(\w+)`)
-	thisPattern   = regexp.MustCompile(`<_this type="(\w+)">([^<]+)<`)
+	methodPattern     = regexp.MustCompile(`Body[^>]*>\s*<(?:\w+:)?(\w+)`)
+	thisPattern       = regexp.MustCompile(`<_this type="(\w+)">([^<]+)<`)
+	apiVersionPattern = regexp.MustCompile(`<apiVersion>[^<]*</apiVersion>`)
 )
 
 func newFront(backend *url.URL) *front {
@@ -188,6 +190,14 @@ func (f *front) serveSOAP(w http.ResponseWriter, r *http.Request, known bool) {
 				_, _ = fmt.Fprint(w, answer)
 				return
 			}
+		}
+		f.mutex.Lock()
+		version := f.version
+		f.mutex.Unlock()
+		if version != "" && c.method == "RetrieveServiceContent" {
+			told := "<apiVersion>" + version + "</apiVersion>"
+			_, _ = fmt.Fprint(w, apiVersionPattern.ReplaceAllLiteralString(f.forward(c), told))
+			return
 		}
 		r.Body = ioutil.NopCloser(bytes.NewReader(body))
 		r.ContentLength = int64(len(body))

@@ -31,6 +31,7 @@ func main() {
 	flag.IntVar(&model.ClusterHost, "hosts", 2, "hosts in each cluster")
 	flag.IntVar(&model.Machine, "vms", 0, "foreign machines in each cluster")
 	flag.IntVar(&model.Datastore, "datastores", 1, "datastores")
+	port := flag.Int("port", 0, "port to listen on; 0 lets the system choose")
 	flag.Parse()
 	model.Host = 0
 	if !*verbose {
@@ -45,7 +46,7 @@ func main() {
 	server := model.Service.NewServer()
 	front := newFront(&url.URL{Scheme: "http", Host: server.URL.Host})
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

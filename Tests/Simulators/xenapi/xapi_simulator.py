@@ -60,7 +60,8 @@ class Pool:
                 "hostname": "%s-%d" % (options.name, number + 1), "address": "127.0.%d.%d" % (
                     options.subnet, number + 1),
                 "software_version": {
-                    "product_brand": "XCP-ng", "product_version": "8.3.0", "platform_version": "3.4.0",
+                    "product_brand": "XCP-ng", "product_version": options.product_version,
+                    "platform_version": "3.4.0",
                     "xen": "4.17.5", "xapi": "25.6", "hostname": "simulator"},
                 "cpu_info": {
                     "cpu_count": "8", "socket_count": "2", "threads_per_core": "2", "vendor": "GenuineIntel",
@@ -690,6 +691,7 @@ def main():
     parser.add_argument("--password", default="secret")
     parser.add_argument("--memory-gib", type=int, default=64)
     parser.add_argument("--sr-gib", type=int, default=500)
+    parser.add_argument("--product-version", default="8.3.0")
     parser.add_argument("--no-local-sr", dest="local_sr", action="store_false")
     parser.add_argument("--no-shared-sr", dest="shared_sr", action="store_false")
     parser.add_argument("--no-jsonrpc", dest="jsonrpc", action="store_false")

@@ -108,7 +108,7 @@ final class Pool {
         NetworkInterfaceSpec(
             portID: .random(), networkID: .random(), networkName: "private",
             macAddress: "fa:16:3e:00:\(String(format: "%02x:%02x", Int.random(in: 0...255), number))", mtu: 1500,
-            binding: .unbound, addresses: [], tag: tag)
+            binding: .network(name: "integration"), addresses: [], tag: tag)
     }
 }
 

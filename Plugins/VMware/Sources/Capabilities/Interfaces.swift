@@ -9,7 +9,7 @@ struct Interfaces: AttachingInterfaces {
     func attach(_ interface: NetworkInterfaceSpec, to guest: GuestID, _ call: DriverCall) async throws(DriverError) {
         let driver = try parts.driver()
         try await driver.change(guest, call) { (machine) async throws(VimFailure) in
-            guard interface.binding.kind == .unbound else {
+            guard interface.binding.kind != .bridge else {
                 throw .driver(.notSupported("ports bound as \(interface.binding.kind.rawValue) on vSphere"))
             }
             guard interface.tag == nil else { throw .driver(.notSupported("tags of interfaces on vSphere")) }

@@ -25,7 +25,7 @@ extension VMwareDriver {
 
     private func build(_ spec: GuestSpec, _ call: DriverCall) async throws(VimFailure) {
         let plan = try MachinePlan(spec, usesLinkedClones: options.usesLinkedClones)
-        for interface in spec.interfaces where interface.binding.kind != .unbound {
+        for interface in spec.interfaces where interface.binding.kind == .bridge {
             throw .driver(
                 .refused(
                     "port \(interface.portID) is bound as \(interface.binding.kind.rawValue); vSphere connects "
@@ -164,18 +164,21 @@ extension VMwareDriver {
         return reference
     }
 
-    /// A network card for an interface, on the network named by the interface's, else on the configured one.
+    /// A network card for an interface, on the network that its binding names (without one, that has its network's
+    /// identifier for a name), else on the configured one.
     ///
-    /// A user chooses the name of a network, so only its identifier may select a port group.
+    /// A user chooses the name that the network service knows a network by, so it may select no port group.
     func networkCard(
         _ interface: NetworkInterfaceSpec, _ type: String, key: Int
     ) async throws(VimFailure) -> XMLElement {
-        let names = [interface.networkID.description] + (options.integrationBridge.map { [$0] } ?? [])
+        let own =
+            if case .network(let name) = interface.binding { name } else { interface.networkID.description }
+        let names = [own] + (options.integrationBridge.map { [$0] } ?? [])
         guard let network = try await ClusterNetwork.find(names, in: cluster, client) else {
             let missing = options.integrationBridge.map { "nor '\($0)', which [vmware] integration_bridge names" }
             throw .driver(
                 .refused(
-                    "cluster \(cluster.name) has neither a network '\(interface.networkID)' "
+                    "cluster \(cluster.name) has neither a network '\(own)' "
                         + (missing ?? "nor a value in [vmware] integration_bridge")))
         }
         return DeviceChange.networkCard(key: key, type: type, mac: interface.macAddress, backing: network.backing)

@@ -88,8 +88,8 @@ final class VMwareDriver: ComputeDriver {
         removed = RemovedGuests(folder: host.stateDirectory + "/removed")
         folderLock = KeyedLocks()
         var capabilities = Capabilities(
-            bindings: [.unbound], imageFormats: ["vmdk", "iso", "raw"],
-            facts: [.configDrive, .uefi, .secureBoot, .bootFromVolume])
+            bindings: [.network, .unbound], imageFormats: ["vmdk", "iso", "raw"],
+            facts: [.configDrive, .uefi, .secureBoot, .bootFromVolume], traits: MachinePlan.traits)
         let parts = DriverParts()
         capabilities.suspending = Suspending(parts)
         capabilities.snapshots = Snapshots(parts)

@@ -20,6 +20,12 @@ struct MachinePlan: Hashable, Sendable {
     ]
     private static let diskTypes: Set<String> = ["sparse", "preallocated", "thin", "streamOptimized"]
 
+    /// Placement's names for the devices that images may wish for.
+    static let traits: Set<Trait> = {
+        let cards = ["e1000", "e1000e", "pcnet", "vmxnet", "vmxnet3"].map { "NET_VIF_MODEL_\($0.uppercased())" }
+        return Set((cards + ["STORAGE_BUS_IDE", "STORAGE_BUS_SCSI"]).map { Trait("COMPUTE_\($0)") })
+    }()
+
     /// - Throws: ``DriverError/refused(_:)`` that names the wish.
     init(_ spec: GuestSpec, usesLinkedClones: Bool) throws(VimFailure) {
         if spec.topology != nil || !spec.pciDevices.isEmpty {

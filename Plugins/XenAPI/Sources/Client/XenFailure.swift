@@ -58,7 +58,8 @@ struct XenFailure: Error, Hashable, Sendable {
         case "TASK_CANCELLED", "USER_CANCELLED": return .cancelled
         case "SESSION_AUTHENTICATION_FAILED":
             return .badConfiguration(
-                "[xenserver] connection_username and connection_password are not accepted by the server; correct them")
+                "[xenserver] connection_username and connection_password are not accepted by the server (\(text)); "
+                    + "correct them")
         case "VM_SHUTDOWN_TIMEOUT", "DEVICE_ATTACH_TIMEOUT", "TASK_TIMED_OUT": return .timedOut(sentence)
         case "BOOTLOADER_FAILED", "INVALID_KERNEL_IMAGE", "VDI_IS_NOT_ISO":
             return .imageUnacceptable("The image cannot be booted: \(text)")

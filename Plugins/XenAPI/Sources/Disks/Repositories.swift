@@ -39,9 +39,11 @@ struct Repositories: Sendable {
             }
             return repository
         case .name(let name):
-            return try await first(option) { $0["name_label"].text == name }
+            return try await first("\(option) = name-label:\(name)") { $0["name_label"].text == name }
         case .otherConfig(let key, let value):
-            return try await first(option) { $0["other_config"][key].text == value }
+            return try await first("\(option) = other-config:\(key)=\(value)") {
+                $0["other_config"][key].text == value
+            }
         }
     }
 

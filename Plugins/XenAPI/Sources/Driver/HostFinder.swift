@@ -4,7 +4,25 @@ import DriverAPI
 struct HostFinder: Sendable {
     let client: XenClient
 
+    /// The oldest product whose interface has all that this driver calls (disk transfers, migration of storage).
+    static let oldestVersion = 7_000_000
+
+    /// - Throws: ``DriverError/badConfiguration(_:)`` when no host is the node's, or it is too old.
     func find() async throws(DriverError) -> XenAPIDriver.Place {
+        let (place, record) = try await choose()
+        let software = record["software_version"].textMap
+        let version = software["product_version"] ?? ""
+        let number = InventorySource.version(version)
+        // A host that does not tell its version is not refused for it.
+        guard number == 0 || number >= Self.oldestVersion else {
+            throw .badConfiguration(
+                "[xenserver] connection_url = \(client.options.endpoint): host \(place.name) runs "
+                    + "\(software["product_brand"] ?? "XenServer") \(version); this driver needs 7.0 or newer")
+        }
+        return place
+    }
+
+    private func choose() async throws(DriverError) -> (XenAPIDriver.Place, XenValue) {
         let records = try await client.call("host.get_all_records", [], "list the pool's hosts").map
         let options = client.options
         if let wanted = options.hostName {
@@ -14,7 +32,7 @@ struct HostFinder: Sendable {
                     "[xenserver] pool_host = \(wanted) names \(found.count) hosts of the pool; it has "
                         + Self.names(records) + ": name one of them by UUID, name or address")
             }
-            return place(host.key, host.value)
+            return (place(host.key, host.value), host.value)
         }
         // A member of a pool has sent the login on to the master: the node is the member, not the master.
         let session = try await client.session()
@@ -22,11 +40,11 @@ struct HostFinder: Sendable {
             let this = try await client.call(
                 "session.get_this_host", [.text(session.reference)], "say which host it is"
             ).text
-            if let record = records[this] { return place(this, record) }
+            if let record = records[this] { return (place(this, record), record) }
         }
         let found = records.filter { Self.matches($0.value, options.endpoint.host) }
-        if found.count == 1, let host = found.first { return place(host.key, host.value) }
-        if records.count == 1, let host = records.first { return place(host.key, host.value) }
+        if found.count == 1, let host = found.first { return (place(host.key, host.value), host.value) }
+        if records.count == 1, let host = records.first { return (place(host.key, host.value), host.value) }
         throw .badConfiguration(
             "[xenserver] connection_url = \(options.endpoint) is none of the pool's hosts by name or address ("
                 + Self.names(records) + "); set pool_host to the one that this node stands for")

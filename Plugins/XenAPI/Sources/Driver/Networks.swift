@@ -10,10 +10,13 @@ struct Networks: Sendable {
     /// The server gives a machine no more.
     static let interfacesMax = 7
 
-    /// The network of an interface: the integration network where there is one, else that of its binding's bridge, else
-    /// the one named as its own.
+    /// The network of an interface: the integration network where there is one, else that of its binding, by bridge,
+    /// name or identifier; without a name in the binding, by the identifier that the network service knows it by.
     ///
-    /// - Throws: ``DriverError/refused(_:)`` when there is none.
+    /// A user chooses the name that the network service knows a network by, so it selects nothing here.
+    ///
+    /// - Throws: ``DriverError/notSupported(_:)`` for a bridge of this host, ``DriverError/refused(_:)`` when there is
+    ///   no such network.
     func find(for interface: NetworkInterfaceSpec) async throws(DriverError) -> String {
         let records = try await client.call("network.get_all_records", [], "list networks").map
             .sorted { $0.value["uuid"].text < $1.value["uuid"].text }
@@ -23,14 +26,22 @@ struct Networks: Sendable {
             throw .refused(
                 "The pool has no network with the bridge or name \(option) ([xenserver] integration_bridge).")
         }
-        if case .bridge(let bridge, _) = interface.binding, let found = first({ $0["bridge"].text == bridge }) {
+        let name: String
+        switch interface.binding {
+        case .network(let given): name = given
+        case .unbound: name = interface.networkID.description
+        case .bridge: throw .notSupported(Self.noBridges(interface))
+        }
+        if let found = first({ [$0["name_label"].text, $0["bridge"].text, $0["uuid"].text].contains(name) }) {
             return found
         }
-        let names = [interface.networkID.description, interface.networkName]
-        if let found = first({ names.contains($0["name_label"].text) }) { return found }
         throw .refused(
-            "The pool has no network for port \(interface.portID): none is named \(interface.networkName) or "
-                + "\(interface.networkID), and [xenserver] integration_bridge is not set.")
+            "The pool has no network for port \(interface.portID): none has the name, bridge or UUID \(name), and "
+                + "[xenserver] integration_bridge is not set.")
+    }
+
+    private static func noBridges(_ interface: NetworkInterfaceSpec) -> String {
+        "port \(interface.portID) is bound to a bridge of this host, which guests of a pool do not reach"
     }
 
     /// Gives a machine an interface.

@@ -70,11 +70,11 @@ final class XenAPIDriver: ComputeDriver {
 
     var capabilities: Capabilities {
         var capabilities = Capabilities(
-            bindings: [.unbound, .bridge], imageFormats: ["raw", "vhd"],
+            bindings: [.network, .unbound], imageFormats: ["raw", "vhd"],
             facts: [
                 .configDrive, .deviceTags, .taggedInterfaces, .taggedVolumes, .bootFromVolume, .rescueOfVolumes,
                 .trustedImages, .uefi,
-            ])
+            ], traits: [Trait("COMPUTE_STORAGE_BUS_XEN"), Trait("COMPUTE_NET_VIF_MODEL_NETFRONT")])
         capabilities.consoles = self
         capabilities.pausing = self
         capabilities.suspending = self

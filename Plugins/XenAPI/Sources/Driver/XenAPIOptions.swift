@@ -167,7 +167,7 @@ extension XenAPIOptions {
         DriverOption(
             "integration_bridge", .string, default: nil,
             help: "Network (by its bridge or name) that all interfaces join. Without it an interface joins the network "
-                + "of its binding's bridge, else the one that has the name or identifier of its own network."),
+                + "whose name, bridge or UUID is its network's physical network or identifier."),
     ]
 
     private static let inventory: [DriverOption] = [

@@ -185,12 +185,17 @@ public struct NetworkInterfaceSpec: Hashable, Codable, Sendable {
 public enum PortBinding: Hashable, Codable, Sendable {
     /// A tap device of that name joins a Linux bridge.
     case bridge(bridge: String, tap: String)
+    /// A network that the hypervisor has itself, for hypervisors that are not this host: a port group, a network of a
+    /// pool. The name is the physical network that the network service tells of, else the network's identifier; users
+    /// choose neither. What joins where no network has that name is the driver's to say, by an option of its own.
+    case network(name: String)
     /// Nothing on the host: the hypervisor has no network of its own to join (the fake driver).
     case unbound
 
     /// The kinds of binding that a driver can serve.
     public enum Kind: String, Codable, CaseIterable, Sendable {
         case bridge
+        case network
         case unbound
     }
 
@@ -198,6 +203,7 @@ public enum PortBinding: Hashable, Codable, Sendable {
     public var kind: Kind {
         switch self {
         case .bridge: .bridge
+        case .network: .network
         case .unbound: .unbound
         }
     }
