@@ -136,6 +136,29 @@ struct TroubleTests {
         while await events.next() != nil {}
     }
 
+    @Test func aWaitThatIsCutOnceSaysNothingOfTheServer() async throws {
+        let world = try VCenterWorld()
+        let host = world.host()
+        let driver = try await world.driver(host: host)
+        var health = driver.health().makeAsyncIterator()
+        #expect(await health.next() == .healthy)
+        let missed = Locked(false)
+        let events = driver.events()
+        let reader = Task { for await event in events where event == .missed { missed.with { $0 = true } } }
+        // There may have been nothing to cut: the driver asks again and again.
+        for _ in 0..<30 where !missed.with({ $0 }) {
+            try await world.control("cut")
+            let end = ContinuousClock.now + .seconds(2)
+            while !missed.with({ $0 }), ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
+        }
+        #expect(missed.with { $0 })
+        #expect(try await driver.guests().isEmpty)
+        await driver.shutDown()
+        // Nothing but the end has come since.
+        #expect(await health.next() == nil)
+        await reader.value
+    }
+
     @Test func anAbsentServerIsUnhealthyUntilItIsBack() async throws {
         let world = try VCenterWorld()
         let driver = try await world.driver()

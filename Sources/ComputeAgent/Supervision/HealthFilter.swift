@@ -12,6 +12,8 @@ struct HealthFilter {
     private var changes: [ContinuousClock.Instant] = []
     /// What the driver said last; `nil` before its first word.
     private(set) var last: DriverHealth?
+    /// Why the hypervisor was away the last time; `nil` while it never was.
+    private var lastReason: String?
 
     init(changesMax: Int, window: Duration) { (self.changesMax, self.window) = (changesMax, window) }
 
@@ -22,12 +24,14 @@ struct HealthFilter {
             if changes.count > changesMax + 1 { changes.removeFirst() }
         }
         last = health
+        if case .unhealthy(let reason) = health, !reason.isEmpty { lastReason = reason }
     }
 
     /// Why the hypervisor cannot be used; `nil` when it can, and before the driver's first word.
     func trouble(at now: ContinuousClock.Instant) -> String? {
         if changes.count > changesMax, changes.allSatisfy({ now - $0 <= window }) {
             return "the hypervisor comes and goes: more than \(changesMax) changes within \(window.inWords)"
+                + (lastReason.map { "; it was away because: \($0)" } ?? "")
         }
         guard case .unhealthy(let reason) = last else { return nil }
         return reason.isEmpty ? "the driver gives no reason" : reason

@@ -45,6 +45,12 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.mutex.Lock()
 		f.slow[query.Get("method")] = time.Duration(number("milliseconds", 1000)) * time.Millisecond
 		f.mutex.Unlock()
+	case "cut": // connections are cut now, and new ones are answered
+		f.mutex.Lock()
+		for current := range f.running {
+			current.cancel()
+		}
+		f.mutex.Unlock()
 	case "down": // connections are cut until "up"
 		f.mutex.Lock()
 		f.isDown = true

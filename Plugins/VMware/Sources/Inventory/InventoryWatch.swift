@@ -58,6 +58,7 @@ final class InventoryWatch: Sendable {
     private func run(_ collector: ManagedReference, _ version: String) async {
         var (collector, version) = (collector, version)
         var pause = Self.pauseMin
+        var lastCut: ContinuousClock.Instant?
         while !Task.isCancelled {
             do throws(VimFailure) {
                 let update = try await client.waitForUpdates(collector, since: version, seconds: Self.waitSeconds)
@@ -66,16 +67,20 @@ final class InventoryWatch: Sendable {
                 take(update)
             } catch {
                 if Task.isCancelled { return }
-                var isForgotten = Self.isForgotten(error)
-                if !isForgotten { say(error) }
+                // A long wait whose connection is cut, by a proxy for example, says nothing of the server: the next try
+                // tells, at once unless the last one was cut just now.
+                let isCut = error.isUnreachable && lastCut.map { .now - $0 > Self.pauseMin } ?? true
+                lastCut = .now
+                var isTriedAtOnce = isCut || Self.isForgotten(error)
+                if !isTriedAtOnce { say(error) }
                 dropFollowers()
                 var failures = 0
                 while !Task.isCancelled {
-                    if !isForgotten {
+                    if !isTriedAtOnce {
                         try? await Task.sleep(for: pause)
                         pause = min(pause * 2, Self.pauseMax)
                     }
-                    isForgotten = false
+                    isTriedAtOnce = false
                     do throws(VimFailure) {
                         let old = collector
                         (collector, version) = try await open()
