@@ -10,6 +10,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 import xmlrpc.client
 from pathlib import Path
@@ -228,6 +229,48 @@ class Libvirt:
     @staticmethod
     def virsh(*arguments):
         return output_of("virsh", "-q", "-c", "qemu:///system", *arguments)
+
+
+class Looker:
+    """Plain questions to the APIs, for waiting: a command of the client costs a hundred times as much."""
+
+    def __init__(self, cloud, client):
+        self.cloud = cloud
+        self.token = client.token()
+        self.paths = {name: urllib.parse.urlsplit(client.endpoint(name)).path for name in ("compute", "placement")}
+
+    def ask(self, service, path):
+        """The answer as JSON; nothing for what is not there."""
+        version = {"compute": "2.53", "placement": "1.39"}[service]
+        status, _, body = self.cloud.get(self.paths[service].rstrip("/") + path, {
+            "X-Auth-Token": self.token, "OpenStack-API-Version": f"{service} {version}"})
+        if status == 404:
+            return None
+        if status != 200:
+            raise AssertionError(f"{service} {path}: {status} {body[:300]}")
+        return json.loads(body)
+
+    def server(self, server):
+        found = self.ask("compute", f"/servers/{server}")
+        return found and found["server"]
+
+    def settled(self, server, wanted):
+        """Waits until nothing is done with a server any more; one in another state than `wanted` says why."""
+        def ended():
+            shown = self.server(server)
+            return shown["status"] not in ("BUILD", "REBOOT") and not shown["OS-EXT-STS:task_state"] and shown
+        shown = wait_until(f"an end of what is done with {server}", ended, scaled(120), 0.1)
+        if shown["status"] != wanted:
+            raise AssertionError(f"{server} is {shown['status']}, not {wanted}: {shown.get('fault')}")
+        return shown
+
+    def gone(self, *servers):
+        """Waits until servers are deleted."""
+        for server in servers:
+            wait_until(f"{server} is deleted", lambda: self.server(server) is None, scaled(60), 0.1)
+
+    def allocations(self, server):
+        return self.ask("placement", f"/allocations/{server}")["allocations"]
 
 
 def lacking(*programs):
