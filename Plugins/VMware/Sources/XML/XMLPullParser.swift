@@ -8,7 +8,8 @@ struct XMLFailure: Error, Hashable, Sendable {
 struct XMLLimits: Hashable, Sendable {
     var bytesMax = 64 << 20
     var depthMax = 64
-    var elementsMax = 4_000_000
+    /// Elements and attributes together. A page of a large inventory has some ten thousand.
+    var elementsMax = 1_000_000
     var attributesMax = 32
     var nameBytesMax = 256
     /// Of one text or attribute value.
@@ -102,6 +103,8 @@ struct XMLPullParser {
             guard hadSpace else { throw failure("something between attributes") }
             count += 1
             guard count <= limits.attributesMax else { throw failure("more than \(limits.attributesMax) attributes") }
+            elements += 1
+            guard elements <= limits.elementsMax else { throw failure("more than \(limits.elementsMax) elements") }
             let (key, value) = try readAttribute()
             // Namespace declarations may share local names with attributes.
             guard !key.hasPrefix("xmlns") else { continue }

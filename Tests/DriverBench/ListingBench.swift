@@ -1,0 +1,34 @@
+import DriverAPI
+import DriverConformance
+import Foundation
+import LibvirtDriver
+
+/// The state of all guests of a node.
+enum ListingBench {
+    private static let rounds = 30
+
+    static func libvirt(_ values: [String: String]) async throws {
+        let listing = try await GuestListing(uri: values["uri"] ?? "test:///default")
+        var times: [Double] = []
+        var count = 0
+        for _ in 0..<rounds { times.append(try await time { count = try await listing.read().count }.milliseconds) }
+        await listing.close()
+        try tell(["guests": Double(count), "p50, ms": times.percentile(0.5), "most, ms": times.percentile(1)])
+    }
+
+    static func vmware(_ values: [String: String]) async throws {
+        let (host, factory) = (try BenchHost(), try loadedFactory("vmware"))
+        let driver = try await factory.makeDriver(factory.configuration(values), host: host.scratch())
+        var times: [Double] = []
+        var count = 0
+        let before = host.exchangesBegun
+        for _ in 0..<rounds { times.append(try await time { count = try await driver.guests().count }.milliseconds) }
+        let exchanges = Double(host.exchangesBegun - before) / Double(rounds)
+        await driver.shutDown()
+        await host.end()
+        try tell([
+            "guests": Double(count), "exchanges in each": exchanges, "p50, ms": times.percentile(0.5),
+            "most, ms": times.percentile(1),
+        ])
+    }
+}
