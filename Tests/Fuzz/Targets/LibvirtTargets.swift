@@ -47,13 +47,22 @@ extension FuzzTarget {
         _ = GuestPlacement.numbers(text)
         guard let root = try? XMLReader.parse(text) else { return }
         let once = try XMLReader.parse(root.serialized)
-        try promise(try XMLReader.parse(once.serialized) == once, "written and read again it is another")
+        try promise(plain(once) == plain(root), "written and read again it is another")
         var document = GuestDocument(root)
         _ = (document.deviceNames, document.diskBus, document.hasAgentChannel, document.hasSCSIController)
         _ = (document.hasConfigDrive, document.volumes, document.macAddresses)
         _ = document.liveVolumes(kept: GuestDocument(once))
         document.editDevices { $0.set("x", nil) }
         document.remove { $0.name == "disk" }
+    }
+
+    /// Without white space around texts: what stands beside elements, which libvirt never writes, is indented with them.
+    private static func plain(_ element: XMLElement) -> XMLElement {
+        var plain = element
+        let text = element.text
+        plain.contents = element.children.map { .element(self.plain($0)) }
+        if !text.isEmpty { plain.contents.append(.text(text.filter { !$0.isWhitespace && !$0.isNewline })) }
+        return plain
     }
 
     private static let declaredFormats = ["raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi", "iso"]

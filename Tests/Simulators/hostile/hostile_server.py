@@ -112,7 +112,8 @@ class Hostile:
         start, _, piece = self.parameter.partition(b"\n")
         self.head("Transfer-Encoding: chunked")
         many = piece * max(1, 65536 // max(1, len(piece)))
-        self.send(b"%x\r\n%s\r\n" % (len(start), start))
+        if start:  # a chunk of nothing would be the end
+            self.send(b"%x\r\n%s\r\n" % (len(start), start))
         self.endlessly(b"%x\r\n%s\r\n" % (len(many), many))
         return False
 
