@@ -60,34 +60,32 @@ struct HostileTests {
         return failure
     }
 
-    @Test(arguments: [
-        "close", "silent", "garbage", "truncated", "cut-chunk", "bad-chunk", "two-lengths", "absurd-length",
-        "endless-head", "endless-continue", "slow", "slow-head", "gzip-bomb", "redirect", "teapot",
-    ])
-    func brokenHTTPIsATypedError(kind: String) async throws {
+    private static let instance = ManagedReference("ServiceInstance", "ServiceInstance")
+
+    @Test func brokenHTTPIsATypedError() async throws {
         let client = try await client()
-        try hostile.turn(kind)
-        let error = try await failure(kind) {
-            _ = try await client.call(
-                "CurrentTime", ManagedReference("ServiceInstance", "ServiceInstance"), isRead: true,
-                timeout: .seconds(2))
+        for kind in [
+            "close", "silent", "garbage", "truncated", "cut-chunk", "bad-chunk", "two-lengths", "absurd-length",
+            "endless-head", "endless-continue", "slow", "slow-head", "gzip-bomb", "redirect", "teapot",
+        ] {
+            try hostile.turn(kind)
+            let error = try await failure(kind) {
+                _ = try await client.call("CurrentTime", Self.instance, isRead: true, timeout: .seconds(2))
+            }
+            #expect(error != nil, "\(kind)")
+            let sent = try hostile.sent()
+            #expect(sent < Self.sentMax, "\(kind) sent \(sent) bytes")
+            try hostile.turn("proper")
+            _ = try await client.call("CurrentTime", Self.instance)
         }
-        #expect(error != nil, "\(kind)")
-        #expect(try hostile.sent() < Self.sentMax)
-        try hostile.turn("proper")
-        _ = try await client.call("CurrentTime", ManagedReference("ServiceInstance", "ServiceInstance"))
     }
 
-    @Test(arguments: [
-        "\n ", "<Envelope><Body><R>\n<a>", "<Envelope><Body><R>\n<a/>", "<Envelope><Body><R><a>\nx", "<!--\n-",
-        "<Envelope\n a='b'",
-    ])
+    @Test(arguments: ["\n ", "<Envelope><Body><R>\n<a/>", "<Envelope><Body><R><a>\nx"])
     func anEndlessAnswerIsCutOff(parts: String) async throws {
         let client = try await client()
         try hostile.turn("endless", parts)
         let error = try await failure("endless", within: .seconds(120)) {
-            _ = try await client.call(
-                "CurrentTime", ManagedReference("ServiceInstance", "ServiceInstance"), timeout: .seconds(100))
+            _ = try await client.call("CurrentTime", Self.instance, timeout: .seconds(100))
         }
         guard case .failed(let text) = error else {
             Issue.record("\(String(describing: error))")
@@ -106,11 +104,11 @@ struct HostileTests {
         ("an entity from elsewhere", "<!DOCTYPE l [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><l>&a;</l>"),
         ("nothing", ""), ("no SOAP", "{\"result\": 1}"), ("a web page", "<html><body><br></body></html>"),
         ("a cut document", "<Envelope><Body><R><returnval><objects>"), ("NUL", "<Envelope>\0</Envelope>"),
-        ("deep nesting", String(repeating: "<a>", count: 2_000_000)),
-        ("many elements", body(String(repeating: "<a/>", count: 4_000_000))),
-        ("many texts", body(String(repeating: "<a>x</a>", count: 2_000_000))),
-        ("many attributes", body(String(repeating: "<a b='c' d='e'/>", count: 1_500_000))),
-        ("many references", "<Envelope><Body><R>" + String(repeating: "&amp;", count: 4_000_000)),
+        ("deep nesting", String(repeating: "<a>", count: 1_000_000)),
+        ("many elements", body(String(repeating: "<a/>", count: 1_200_000))),
+        ("many texts", body(String(repeating: "<a>x</a>", count: 1_200_000))),
+        ("many attributes", body(String(repeating: "<a b='c' d='e'/>", count: 600_000))),
+        ("many references", "<Envelope><Body><R>" + String(repeating: "&amp;", count: 2_000_000)),
         ("a text of 10 MB", body("<objects><obj type='Folder'>\(String(repeating: "x", count: 10 << 20))</obj>")),
         ("an attribute of 10 MB", body("<objects><obj type='\(String(repeating: "x", count: 10 << 20))'/>")),
         ("a name of 10 MB", "<\(String(repeating: "x", count: 10 << 20))/>"),
@@ -121,14 +119,15 @@ struct HostileTests {
         ),
     ]
 
-    @Test(arguments: documents)
-    func hostileDocumentsAreTypedErrors(name: String, document: String) async throws {
+    @Test func hostileDocumentsAreTypedErrors() async throws {
         let driver = try await driver()
-        try hostile.turn("text", document)
-        let error = try await failure(name, within: .seconds(60)) { _ = try await driver.powerState(of: .random()) }
-        #expect(error != nil, "\(name)")
+        for (name, document) in Self.documents {
+            try hostile.turn("text", document)
+            let error = try await failure(name, within: .seconds(60)) { _ = try await driver.powerState(of: .random()) }
+            #expect(error != nil, "\(name)")
+        }
         try hostile.turn("proper")
-        #expect(await eventually { (try? await driver.guests()) != nil })
+        #expect(await eventually(within: .seconds(60)) { (try? await driver.guests()) != nil })
         await driver.shutDown()
     }
 

@@ -66,24 +66,25 @@ import Testing
         "endless-head", "endless-continue", "slow", "slow-head", "gzip-bomb", "redirect", "teapot",
     ]
 
-    @Test(arguments: kinds, Encoding.allCases)
-    func brokenHTTPIsATypedError(kind: String, encoding: Encoding) async throws {
+    @Test(arguments: Encoding.allCases) func brokenHTTPIsATypedError(encoding: Encoding) async throws {
         try await with(encoding) { pool, hostile in
             let client = try client(pool, hostile, timeout: "2")
             _ = try await client.call("host.get_all", [])
             #expect(client.encodingName == encoding.rawValue)
-            try hostile.turn(kind)
-            let error = try await refusal(kind) { _ = try await client.call("host.get_all", []) }
-            #expect(error != nil, "\(kind)")
-            #expect(try hostile.sent() < Self.sentMax)
-            try hostile.turn("proper")
-            #expect(try await client.call("host.get_all", []).list.count == 1)
+            for kind in Self.kinds {
+                try hostile.turn(kind)
+                let error = try await refusal(kind) { _ = try await client.call("host.get_all", []) }
+                #expect(error != nil, "\(kind)")
+                let sent = try hostile.sent()
+                #expect(sent < Self.sentMax, "\(kind) sent \(sent) bytes")
+                try hostile.turn("proper")
+                #expect(try await client.call("host.get_all", []).list.count == 1, "after \(kind)")
+            }
         }
     }
 
     @Test(arguments: [
-        (Encoding.json, "\n "), (.json, "[\n["), (.json, "{\"id\": 1, \"result\": [\n1,"), (.json, "\"\nx"),
-        (.xml, "\n "), (.xml, "<methodResponse>\n<a>"), (.xml, "<!--\n-"), (.xml, "<methodResponse\n a='b'"),
+        (Encoding.json, "{\"id\": 1, \"result\": [\n1,"), (.xml, "<methodResponse>\n<a>"),
     ])
     func anEndlessAnswerIsCutOff(encoding: Encoding, parts: String) async throws {
         try await with(encoding) { pool, hostile in
@@ -118,18 +119,18 @@ import Testing
             json("\"error\": {\"message\": \"X\", \"data\": [\(String(repeating: "\"y\",", count: 1_000_000))\"z\"]}")
         ),
         (.json, "a cut text", "{\"id\": $ID, \"result\": \"\(long)"),
-        (.json, "deep nesting", json("\"result\": " + String(repeating: "[", count: 5_000_000))),
-        (.json, "many values", json("\"result\": [" + String(repeating: "1,", count: 8_000_000) + "1]")),
-        (.json, "many maps", json("\"result\": [" + String(repeating: "{\"a\":{}},", count: 3_000_000) + "1]")),
-        (.json, "many escapes, then no end", "\"" + String(repeating: "\\n", count: 5_000_000)),
+        (.json, "deep nesting", json("\"result\": " + String(repeating: "[", count: 2_000_000))),
+        (.json, "many values", json("\"result\": [" + String(repeating: "1,", count: 3_100_000) + "1]")),
+        (.json, "many maps", json("\"result\": [" + String(repeating: "{\"a\":{}},", count: 1_600_000) + "1]")),
+        (.json, "many escapes, then no end", "\"" + String(repeating: "\\n", count: 2_000_000)),
         (.xml, "nothing", ""), (.xml, "JSON", "{\"id\": 1}"), (.xml, "no struct", xml("<string>a</string>")),
         (.xml, "an entity bomb", "<!DOCTYPE l [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'>]><l>&b;</l>"),
         (.xml, "an entity from elsewhere", "<!DOCTYPE l [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><l>&a;</l>"),
         (.xml, "a fault", "<methodResponse><fault><value>x</value></fault></methodResponse>"),
-        (.xml, "deep nesting", String(repeating: "<value><array><data>", count: 500_000)),
+        (.xml, "deep nesting", String(repeating: "<value><array><data>", count: 200_000)),
         (
             .xml, "many values",
-            xml("<array><data>\(String(repeating: "<value/>", count: 8_000_000))</data></array>")
+            xml("<array><data>\(String(repeating: "<value/>", count: 3_100_000))</data></array>")
         ),
         (.xml, "a long text", xml("<int>\(long)</int>")), (.xml, "a long name", "<\(long)/>"),
         (
@@ -138,19 +139,20 @@ import Testing
                 "<struct><member><name>Status</name><value>Failure</value></member><member><name>ErrorDescription"
                     + "</name><value><array><data><value>\(long)</value></data></array></value></member></struct>")
         ),
-        (.xml, "many references, then no end", "<methodResponse>" + String(repeating: "&amp;", count: 4_000_000)),
+        (.xml, "many references, then no end", "<methodResponse>" + String(repeating: "&amp;", count: 2_000_000)),
     ]
 
-    @Test(arguments: documents)
-    func hostileDocumentsAreTypedErrors(encoding: Encoding, name: String, document: String) async throws {
+    @Test(arguments: Encoding.allCases) func hostileDocumentsAreTypedErrors(encoding: Encoding) async throws {
         try await with(encoding) { pool, hostile in
             let client = try client(pool, hostile)
             _ = try await client.call("host.get_all", [])
-            try hostile.turn("text", document)
-            let error = try await refusal(name, within: 60) { _ = try await client.call("host.get_all", []) }
-            #expect(error != nil, "\(name)")
-            try hostile.turn("proper")
-            #expect(try await client.call("host.get_all", []).list.count == 1)
+            for (_, name, document) in Self.documents.filter({ $0.0 == encoding }) {
+                try hostile.turn("text", document)
+                let error = try await refusal(name, within: 60) { _ = try await client.call("host.get_all", []) }
+                #expect(error != nil, "\(name)")
+                try hostile.turn("proper")
+                #expect(try await client.call("host.get_all", []).list.count == 1, "after \(name)")
+            }
         }
     }
 
