@@ -212,7 +212,7 @@ extension Module {
         case .fuzz where isFuzzing:
             return .executableTarget(
                 name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", exclude: ["FuzzTests.swift"],
-                swiftSettings: settings, linkerSettings: oneBundle)
+                swiftSettings: settings, linkerSettings: oneBundle + [.unsafeFlags(["-use-ld=lld"])])
         case .fuzz:
             return .testTarget(
                 name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", exclude: ["Program.swift"],

@@ -5,13 +5,24 @@ import Foundation
 ///     Fuzz list
 ///     Fuzz seeds TARGET FOLDER     writes the target's seeds and its words, as libFuzzer wants them
 ///     Fuzz run TARGET [OPTION]…    libFuzzer with its own options; a file's name instead of one repeats that input
-@main enum Program {
-    static func main() {
+///
+/// `-sanitize=fuzzer` brings libFuzzer's `main`, which calls the two C functions below.
+private enum Program {
+    /// Does what the command line says, or leaves libFuzzer its options and the target.
+    ///
+    /// - Returns: how many words at the beginning are not libFuzzer's.
+    static func begin() -> Int {
         let words = CommandLine.arguments
         switch words.dropFirst().first {
-        case "list": for target in FuzzTarget.all { tell(target.name) }
-        case "seeds" where words.count == 4: writeSeeds(named(words[2]), words[3])
-        case "run" where words.count >= 3: run(named(words[2]), Array(words.dropFirst(3)))
+        case "list":
+            for target in FuzzTarget.all { tell(target.name) }
+            exit(0)
+        case "seeds" where words.count == 4:
+            writeSeeds(named(words[2]), words[3])
+            exit(0)
+        case "run" where words.count >= 3:
+            current = named(words[2])
+            return 2
         default: fail("usage: Fuzz list | seeds TARGET FOLDER | run TARGET [OPTION]…")
         }
     }
@@ -44,23 +55,28 @@ import Foundation
             fail("the seeds cannot be written to \(folder): \(error)")
         }
     }
-
-    private static func run(_ target: FuzzTarget, _ options: [String]) {
-        current = target
-        var words = ([CommandLine.arguments[0]] + options).map { strdup($0) }
-        var count = CInt(words.count)
-        words.append(nil)
-        words.withUnsafeMutableBufferPointer { buffer in
-            var start = buffer.baseAddress
-            exit(runFuzzer(&count, &start) { attack($0, $1) })
-        }
-    }
 }
 
-/// libFuzzer's callback carries no context.
+/// Set once, before libFuzzer begins; its callback carries no context.
 nonisolated(unsafe) private var current: FuzzTarget?
 
-private func attack(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+/// libFuzzer's first call.
+@_cdecl("LLVMFuzzerInitialize")
+public func beginFuzzing(
+    _ count: UnsafeMutablePointer<CInt>,
+    _ words: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>
+) -> CInt {
+    let taken = Program.begin()
+    let list = words.pointee
+    for index in 1..<max(1, Int(count.pointee) - taken) { list[index] = list[index + taken] }
+    count.pointee -= CInt(taken)
+    list[Int(count.pointee)] = nil
+    return 0
+}
+
+/// libFuzzer's call for each input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func attack(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = Array(UnsafeBufferPointer(start: bytes, count: count))
     do {
         try current?.check(input)
@@ -70,11 +86,3 @@ private func attack(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     }
     return 0
 }
-
-/// libFuzzer's entry (`FuzzerInterface.h`), which `-sanitize=fuzzer` links.
-@_silgen_name("LLVMFuzzerRunDriver")
-private func runFuzzer(
-    _ count: UnsafeMutablePointer<CInt>,
-    _ words: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
-    _ attack: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
