@@ -15,6 +15,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -232,7 +233,7 @@ class Bench:
 
         spawns, starts, beyond = [], [], []
         try:
-            for trial in range(self.trials + 1):
+            for trial in range((self.trials or 15) + 1):
                 tell("spawn")
                 answer = process.stdout.readline().split()
                 if len(answer) != 2:
@@ -269,7 +270,7 @@ class Bench:
         self.libvirt()
         cloud = EventCloud(f"{self.build}/kilonovad", "libvirt", ["libvirt.virt_type=qemu"])
         try:
-            times = cloud.trials(max(50, self.trials), self.kill_machine)
+            times = cloud.trials(self.trials or 50, self.kill_machine)
         finally:
             cloud.remove()
             cloud.stop()
@@ -306,7 +307,7 @@ class Bench:
                 return time.perf_counter(), lambda: None
 
             try:
-                times = cloud.trials(max(50, self.trials), power_off)
+                times = cloud.trials(self.trials or 50, power_off)
             finally:
                 cloud.remove()
                 cloud.stop()
@@ -386,8 +387,10 @@ def main():
     parser.add_argument("build")
     parser.add_argument("output")
     parser.add_argument("--only", default=",".join(SECTIONS))
-    parser.add_argument("--trials", type=int, default=15)
+    parser.add_argument("--trials", type=int, help="spawns (15) and events (50)")
     arguments = parser.parse_args()
+    # Whoever ends this wants what it started to end as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = arguments.only.split(",")
     for name in names:
         if name not in SECTIONS:

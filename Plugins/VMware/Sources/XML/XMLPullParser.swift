@@ -56,7 +56,7 @@ struct XMLPullParser {
             if bytes[position] != UInt8(ascii: "<") || isNext("<![CDATA[") {
                 let text = try readText()
                 if open.isEmpty {
-                    guard text.allSatisfy(\.isWhitespace) else { throw failure("text outside the root element") }
+                    guard text.isXMLSpace else { throw failure("text outside the root element") }
                     continue
                 }
                 return .text(text)
@@ -281,11 +281,16 @@ extension XMLElement {
             case .end:
                 guard var element = open.popLast() else { continue }
                 // White space between elements is layout.
-                if !element.children.isEmpty, element.text.allSatisfy(\.isWhitespace) { element.text = "" }
+                if !element.children.isEmpty, element.text.isXMLSpace { element.text = "" }
                 if open.isEmpty { root = element } else { open[open.count - 1].children.append(element) }
             }
         }
         guard let root else { throw XMLFailure(message: "no root element") }
         self = root
     }
+}
+
+extension String {
+    /// Whether there is nothing but what XML calls white space.
+    fileprivate var isXMLSpace: Bool { utf8.allSatisfy { $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 } }
 }
