@@ -47,7 +47,8 @@ extension FuzzTarget {
         _ = GuestPlacement.numbers(text)
         guard let root = try? XMLReader.parse(text) else { return }
         let once = try XMLReader.parse(root.serialized)
-        try promise(plain(once) == plain(root), "written and read again it is another")
+        // What XML cannot hold is replaced by the first writing.
+        try promise(plain(try XMLReader.parse(once.serialized)) == plain(once), "written and read again it is another")
         var document = GuestDocument(root)
         _ = (document.deviceNames, document.diskBus, document.hasAgentChannel, document.hasSCSIController)
         _ = (document.hasConfigDrive, document.volumes, document.macAddresses)
@@ -56,7 +57,7 @@ extension FuzzTarget {
         document.remove { $0.name == "disk" }
     }
 
-    /// Without white space around texts: what stands beside elements, which libvirt never writes, is indented with them.
+    /// Without white space: what stands beside elements, which libvirt never writes, is indented with them.
     private static func plain(_ element: XMLElement) -> XMLElement {
         var plain = element
         let text = element.text

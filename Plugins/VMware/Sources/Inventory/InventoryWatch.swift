@@ -142,8 +142,8 @@ final class InventoryWatch: Sendable {
     private var endless: VimFailure {
         .driver(
             .failed(
-                "vCenter \(client.endpoint.authority) tells of more than \(Mirror.objectsMax) objects, or of none again "
-                    + "and again; that is no picture that ends"))
+                "vCenter \(client.endpoint.authority) tells of more than \(Mirror.objectsMax) objects, or of none "
+                    + "again and again; that is no picture that ends"))
     }
 
     private func take(_ update: UpdateSet) {

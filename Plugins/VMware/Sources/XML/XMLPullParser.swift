@@ -220,6 +220,7 @@ struct XMLPullParser {
         while position < bytes.count, Self.isName(bytes[position]) { position += 1 }
         guard position > begin else { throw failure("a name is missing") }
         guard position - begin <= limits.nameBytesMax else { throw failure("a name that is too long") }
+        if bytes[begin..<position].contains(where: { $0 >= 0x80 }) { _ = try plain(begin..<position) }
         return begin..<position
     }
 
