@@ -48,7 +48,7 @@ clean: ## remove what was built
 
 ##@ Test
 
-.PHONY: test test-unit test-libvirt test-e2e test-nodes test-drivers test-tsan crash-matrix contract check
+.PHONY: test test-unit test-libvirt test-e2e test-nodes test-drivers test-tsan crash-matrix fuzz contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
 	@$(scripts)/test.sh unit fake libvirt drivers
 
@@ -73,6 +73,9 @@ crash-matrix: build ## kill -9 of the daemon at every event of every saga
 test-tsan: ## the tests in Swift under the thread sanitizer
 	swift test --sanitize=thread --no-parallel --scratch-path .build-tsan
 
+fuzz: ## parsers against LLVM's libFuzzer: TARGET=vmware-soap,wire-json SECONDS=60 INPUT=FILE (TARGET=list)
+	@FUZZ_SECONDS="$(SECONDS)" TARGET="$(TARGET)" INPUT="$(INPUT)" $(scripts)/fuzz.sh
+
 contract: ## the end-to-end tests through a recording proxy: make contract CONTRACT_TOOL=.../contract.sh
 	@Tests/EndToEnd/contract.sh
 
@@ -84,11 +87,16 @@ check: ## scripts and the repository's own rules
 
 ##@ Measure and generate
 
-.PHONY: bench generate
+.PHONY: bench bench-drivers generate
 bench: ## measure a release build (fake driver, SQLite, one process); a table, and .build/bench.json
 	@$(scripts)/prerequisites.sh bench
 	swift build -c release --disable-index-store
 	python3 Tests/Benchmarks/bench.py .build/release/kilonovad .build/bench.json
+
+bench-drivers: ## measure drivers in a release build: ONLY=calls,client; a table, and .build/bench-drivers.json
+	@$(scripts)/prerequisites.sh build drivers
+	swift build -c release --disable-index-store
+	python3 Tests/Benchmarks/bench_drivers.py .build/release .build/bench-drivers.json $(if $(ONLY),--only $(ONLY))
 
 generate: ## what is generated and checked in: DriverKit's hash, the sample configuration, the reference of options
 	Config/scripts/driverkit-hash.sh --write

@@ -8,7 +8,8 @@ import PackageDescription
 // they need, so that working on one module never compiles the others.
 
 struct Module {
-    enum Kind { case library, executable, plugin, test, system(pkgConfig: String, apt: String) }
+    /// A tool is a program for this repository only. `fuzz` is a test, and with KILONOVA_FUZZ a program of libFuzzer.
+    enum Kind { case library, executable, plugin, test, tool, fuzz, system(pkgConfig: String, apt: String) }
     let name: String
     let kind: Kind
     let modules: [String]
@@ -155,11 +156,22 @@ let modules: [Module] = [
         "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
     Module("TidyTests", .test),
+    Module(
+        "Fuzz", .fuzz,
+        [
+            "APIVersioning", "HTTPService", "Identity", "LibvirtDriver", "ServiceOptions", "VMwareDriver", "WireJSON",
+            "XenAPIDriver",
+        ], [kit, nioHTTP1]),
+    Module(
+        "DriverBench", .tool, ["FakeDriver", "LibvirtDriver", "ComputeAgent", "DriverHTTP"], [kit, conformance]),
 ]
+
+let isFuzzing = Context.environment["KILONOVA_FUZZ"] != nil
 
 /// Narrowed by KILONOVA_ONLY to the closure of the named targets.
 let selected: [Module] = {
-    guard let only = Context.environment["KILONOVA_ONLY"], !only.isEmpty else { return modules }
+    let named = isFuzzing ? "Fuzz" : Context.environment["KILONOVA_ONLY"]
+    guard let only = named, !only.isEmpty else { return modules }
     var wanted: Set<String> = []
     var queue = only.split(separator: ",").map(String.init)
     while let name = queue.popLast() {
@@ -181,7 +193,7 @@ let settings: [SwiftSetting] = [
 ]
 
 /// All tests are linked into one program, also the plugins that tests know from inside, and every plugin has the same
-/// entry point. Nothing in that program calls it.
+/// entry point. Nothing in that program calls it. Tools link plugins in the same way.
 let oneBundle: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]
 
 extension Module {
@@ -193,6 +205,18 @@ extension Module {
             return .target(name: name, dependencies: dependencies, path: path, swiftSettings: isC ? [] : settings)
         case .executable:
             return .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+        case .tool:
+            return .executableTarget(
+                name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings,
+                linkerSettings: oneBundle)
+        case .fuzz where isFuzzing:
+            return .executableTarget(
+                name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", exclude: ["FuzzTests.swift"],
+                swiftSettings: settings, linkerSettings: oneBundle + [.unsafeFlags(["-use-ld=lld"])])
+        case .fuzz:
+            return .testTarget(
+                name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", exclude: ["Program.swift"],
+                swiftSettings: settings, linkerSettings: oneBundle)
         case .test:
             return .testTarget(
                 name: name, dependencies: dependencies, path: path ?? "Tests/\(name)", swiftSettings: settings,
@@ -204,8 +228,9 @@ extension Module {
     var product: Product? {
         switch kind {
         case .plugin: .library(name: name, type: .dynamic, targets: [name])
-        case .executable: .executable(name: name, targets: [name])
-        case .library, .test, .system: nil
+        case .executable, .tool: .executable(name: name, targets: [name])
+        case .fuzz where isFuzzing: .executable(name: name, targets: [name])
+        case .library, .test, .fuzz, .system: nil
         }
     }
 }

@@ -88,7 +88,11 @@ package final class DriverHTTPClient: Sendable {
         case .file(let path):
             guard response.status == .ok else {
                 var bytes: [UInt8] = []
-                for try await piece in response.body where bytes.count < 65536 { bytes += piece.readableBytesView }
+                // The reason why there is no file; a peer may go on telling it for ever.
+                for try await piece in response.body {
+                    bytes += piece.readableBytesView.prefix(65536 - bytes.count)
+                    if bytes.count == 65536 { break }
+                }
                 return bytes
             }
             try await FileSink.write(response.body, to: path)

@@ -26,18 +26,19 @@ import time
 class Cloud:
     """One kilonovad with a state directory of its own."""
 
-    def __init__(self, program):
+    def __init__(self, program, driver="fake", options=()):
         self.directory = tempfile.mkdtemp(prefix="kilonova-bench-")
         self.log = open(os.path.join(self.directory, "stderr"), "wb")
         self.started = time.perf_counter()
+        settings = [
+            f"DEFAULT.compute_driver={driver}", "kilonova.port=0", "DEFAULT.metadata_listen=127.0.0.1",
+            "DEFAULT.metadata_listen_port=0", "neutron.service_metadata_proxy=true",
+            "neutron.metadata_proxy_shared_secret=bench", "quota.instances=-1", "quota.cores=-1", "quota.ram=-1",
+            "filter_scheduler.max_instances_per_host=100000",
+            f"DEFAULT.log_file={self.directory}/log/kilonovad.log", *options]
         self.process = subprocess.Popen(
-            [program, "up", "--state-dir", self.directory, "--set", "DEFAULT.compute_driver=fake",
-             "--set", "kilonova.port=0", "--set", "DEFAULT.metadata_listen=127.0.0.1",
-             "--set", "DEFAULT.metadata_listen_port=0",
-             "--set", "neutron.service_metadata_proxy=true", "--set", "neutron.metadata_proxy_shared_secret=bench",
-             "--set", "quota.instances=-1", "--set", "quota.cores=-1", "--set", "quota.ram=-1",
-             "--set", "filter_scheduler.max_instances_per_host=100000",
-             "--set", f"DEFAULT.log_file={self.directory}/log/kilonovad.log"],
+            [program, "up", "--state-dir", self.directory]
+            + [word for setting in settings for word in ("--set", setting)],
             stderr=self.log, stdin=subprocess.DEVNULL)
         ready = os.path.join(self.directory, "run", "ready")
         deadline = time.monotonic() + 60

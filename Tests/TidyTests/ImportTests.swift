@@ -23,7 +23,7 @@ import Testing
                 continue
             }
             var allowed = try table.imports(of: entry).union(Layers.system)
-            if entry.kind == "test" { allowed.formUnion(["Testing"]) }
+            if ["test", "fuzz"].contains(entry.kind) { allowed.formUnion(["Testing"]) }
             for found in Self.imports(file) where !allowed.contains(found.module) {
                 findings.append(
                     Finding(

@@ -58,6 +58,7 @@ import Testing
         #expect(throws: XMLFailure.self) {
             try XMLElement(parsing: Array("<a>".utf8) + [0xFF, 0xC0] + Array("</a>".utf8))
         }
+        #expect(throws: XMLFailure.self) { try XMLElement(parsing: Array("<a".utf8) + [0xFA] + Array("/>".utf8)) }
     }
 
     @Test func limitsHold() throws {

@@ -24,7 +24,7 @@ struct DiskHeader: Hashable, Sendable {
         guard bytes.has([0x51, 0x46, 0x49, 0xfb]) else { return nil }
         virtualSize = bytes.big64(24)
         let (start, length) = (Int(clamping: bytes.big64(8)), Int(bytes.big32(16)))
-        if start > 0, length > 0, start + length <= head.count {
+        if start > 0, length > 0, start <= head.count, length <= head.count - start {
             base = String(decoding: head[start..<(start + length)], as: UTF8.self)
         }
     }

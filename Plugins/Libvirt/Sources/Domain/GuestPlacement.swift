@@ -85,11 +85,15 @@ enum GuestPlacement {
     }
 
     /// The numbers in a text like `0-3,8`.
+    /// Ranges beyond what any host has are left out.
     static func numbers(_ text: String) -> Set<Int> {
+        let numbersMax = 1 << 16
         var found: Set<Int> = []
         for part in text.split(separator: ",") {
             let ends = part.split(separator: "-").compactMap { Int($0) }
-            guard let first = ends.first, let last = ends.last, first <= last else { continue }
+            guard let first = ends.first, let last = ends.last, 0 <= first, first <= last, last < numbersMax else {
+                continue
+            }
             found.formUnion(first...last)
         }
         return found

@@ -94,17 +94,7 @@ extension LibvirtDriver {
     }
 
     func guests() async throws(DriverError) -> [GuestSummary] {
-        try await session.read { connection throws(LibvirtFailure) in
-            var found: [GuestSummary] = []
-            try connection.eachDomain { (domain) throws(LibvirtFailure) in
-                guard let id = domain.id else { return }
-                found.append(
-                    GuestSummary(
-                        id: id, name: domain.name, power: try domain.powerState(),
-                        isOurs: GuestMetadata.isOurs(try domain.metadata())))
-            }
-            return found
-        }
+        try await session.read { connection throws(LibvirtFailure) in try GuestListing.all(connection) }
     }
 
     func recover(_ handles: [GuestID: GuestHandle]) async throws(DriverError) -> [GuestID: GuestHandle] {

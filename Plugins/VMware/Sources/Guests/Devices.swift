@@ -114,7 +114,8 @@ struct Device: Hashable, Sendable {
     var file: DatastorePath? { element.string("backing/fileName").flatMap { DatastorePath($0) } }
     /// The disk that it leans on.
     var parent: DatastorePath? { element.string("backing/parent/fileName").flatMap { DatastorePath($0) } }
-    var kib: Int? { element.int("capacityInKB") }
+    /// Its size; never more than a pebibyte, so that sums of sizes in bytes never overflow.
+    var kib: Int? { element.int("capacityInKB").map { Swift.min(1 << 40, Swift.max(0, $0)) } }
     /// The disk's identity, which survives other names of the file.
     var diskUUID: String? { element.string("backing/uuid")?.lowercased() }
     /// Which adapter a controller is.

@@ -87,8 +87,9 @@ struct Machine: Sendable {
             if let key = option.string("key") { extra[key] = option.string("value") ?? "" }
         }
         self.extra = extra
-        cpus = properties.int("config.hardware.numCPU") ?? 0
-        memoryMiB = properties.int("config.hardware.memoryMB") ?? 0
+        // Far above what vSphere allows: a wrong number must not become a long loop.
+        cpus = min(4096, max(0, properties.int("config.hardware.numCPU") ?? 0))
+        memoryMiB = max(0, properties.int("config.hardware.memoryMB") ?? 0)
         snapshot = properties["snapshot"]
     }
 }

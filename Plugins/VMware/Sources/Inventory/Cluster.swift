@@ -38,7 +38,9 @@ struct Cluster: Hashable, Sendable {
         var path: [String] = []
         var datacenter: ObjectProperties?
         var next = cluster["parent"]?.reference
-        while let reference = next, let object = objects[reference] {
+        // A server that names an object as its own ancestor must not be followed for ever.
+        var passed: Set<ManagedReference> = []
+        while let reference = next, let object = objects[reference], passed.insert(reference).inserted {
             if reference.type == "Datacenter" { datacenter = object }
             // The path begins below the root folder.
             if datacenter != nil, reference != client.content.rootFolder {

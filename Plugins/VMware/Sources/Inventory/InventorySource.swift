@@ -58,7 +58,7 @@ struct InventorySource: Sendable {
 
     /// `6.5.0` as one number.
     static func number(_ version: String) -> Int {
-        let parts = version.split(separator: ".").map { Int($0) ?? 0 } + [0, 0, 0]
+        let parts = version.split(separator: ".").map { min(999, max(0, Int($0) ?? 0)) } + [0, 0, 0]
         return parts[0] * 1_000_000 + parts[1] * 1000 + parts[2]
     }
 

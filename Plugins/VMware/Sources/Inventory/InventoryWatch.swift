@@ -61,10 +61,17 @@ final class InventoryWatch: Sendable {
         var lastCut: ContinuousClock.Instant?
         while !Task.isCancelled {
             do throws(VimFailure) {
+                let asked = ContinuousClock.now
                 let update = try await client.waitForUpdates(collector, since: version, seconds: Self.waitSeconds)
-                guard let update else { continue }
-                version = update.version
-                take(update)
+                if let update {
+                    version = update.version
+                    take(update)
+                    guard mirror.objects.count <= Mirror.objectsMax else { throw endless }
+                }
+                // A server that answers at once although nothing has changed must not keep a processor busy.
+                if update?.objects.isEmpty ?? true, ContinuousClock.now - asked < .seconds(1) {
+                    do { try await Task.sleep(for: Self.pauseMin) } catch { return }
+                }
             } catch {
                 if Task.isCancelled { return }
                 // A long wait whose connection is cut, by a proxy for example, says nothing of the server: the next try
@@ -117,12 +124,16 @@ final class InventoryWatch: Sendable {
         let collector = try await client.makeCollector([.cluster(cluster, Mirror.paths), tasks])
         var fresh = Mirror()
         var version = ""
+        var fruitless = 0
         while true {
             guard let update = try await client.waitForUpdates(collector, since: version, seconds: Self.waitSeconds)
             else { break }
+            let before = fresh.objects.count
             _ = fresh.apply(update)
             version = update.version
             if !update.isTruncated { break }
+            fruitless = fresh.objects.count == before ? fruitless + 1 : 0
+            guard fruitless < 10, fresh.objects.count <= Mirror.objectsMax else { throw endless }
         }
         let picture = fresh
         state.with { state in
@@ -131,6 +142,13 @@ final class InventoryWatch: Sendable {
         }
         onChange(picture)
         return (collector, version)
+    }
+
+    private var endless: VimFailure {
+        .driver(
+            .failed(
+                "vCenter \(client.endpoint.authority) tells of more than \(Mirror.objectsMax) objects, or of none "
+                    + "again and again; that is no picture that ends"))
     }
 
     private func take(_ update: UpdateSet) {

@@ -5,6 +5,9 @@ import DriverAPI
 struct Mirror: Sendable {
     private(set) var objects: [ManagedReference: [String: XMLElement]] = [:]
 
+    /// More than any vCenter manages (45,000 machines). A server that tells of more is faulty or hostile.
+    static let objectsMax = 200_000
+
     static let machinePaths = [
         "name", "runtime.powerState", "config.instanceUuid", "config.annotation", "config.template",
     ]

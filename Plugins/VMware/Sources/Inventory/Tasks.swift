@@ -13,7 +13,7 @@ struct TaskProgress: Hashable, Sendable {
     let percent: Int?
 
     init(_ values: [String: XMLElement]) {
-        percent = values["info.progress"]?.int
+        percent = values["info.progress"]?.int.map { min(100, max(0, $0)) }
         switch values["info.state"]?.text {
         case "success": state = .succeeded(values["info.result"])
         case "error":

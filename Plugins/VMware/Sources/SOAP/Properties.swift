@@ -63,17 +63,28 @@ struct PropertyQuery: Hashable, Sendable {
 
 extension VCenterClient {
     /// The wanted properties as they are now. Objects that vanish meanwhile are left out.
+    ///
+    /// - Throws: an error of kind `failed` for a server whose list does not end.
     func retrieve(_ query: PropertyQuery, pageMax: Int = 100) async throws(VimFailure) -> [ObjectProperties] {
         let options = XMLElement("options", [XMLElement("maxObjects", pageMax)])
         var answer = try await call(
             "RetrievePropertiesEx", content.propertyCollector, [query.element("specSet"), options], isRead: true)
         var found: [ObjectProperties] = []
+        var emptyPages = 0
         while let result = answer["returnval"] {
+            let before = found.count
             for object in result.all("objects") {
                 guard let reference = object["obj"]?.reference else { continue }
                 found.append(ObjectProperties(reference: reference, values: Self.values(object.all("propSet"))))
             }
             guard let token = result["token"]?.text, !token.isEmpty else { break }
+            emptyPages = found.count == before ? emptyPages + 1 : 0
+            guard emptyPages < 10, found.count <= Mirror.objectsMax else {
+                throw .driver(
+                    .failed(
+                        "vCenter \(endpoint.authority) lists more than \(Mirror.objectsMax) objects, or pages without "
+                            + "any; that is no list that ends"))
+            }
             answer = try await call(
                 "ContinueRetrievePropertiesEx", content.propertyCollector, [XMLElement("token", token)])
         }

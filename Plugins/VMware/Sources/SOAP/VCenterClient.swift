@@ -45,13 +45,16 @@ final class VCenterClient: Sendable {
 
     /// Calls a method and returns the element that holds its answer.
     ///
-    /// - Parameter isRead: whether the call changes nothing, so that it may be repeated.
+    /// - Parameters:
+    ///   - isRead: whether the call changes nothing, so that it may be repeated.
+    ///   - timeout: for each exchange; no further one begins when so long has passed.
     func call(
         _ method: String, _ this: ManagedReference, _ arguments: [XMLElement] = [], isRead: Bool = false,
         timeout: Duration = .seconds(30)
     ) async throws(VimFailure) -> XMLElement {
         var retries = 0
         var hasRenewed = false
+        let begun = ContinuousClock.now
         while true {
             let (cookie, generation) = try await login()
             do throws(VimFailure) {
@@ -65,7 +68,9 @@ final class VCenterClient: Sendable {
                     _ = try await login(after: generation)
                     continue
                 }
-                guard isRead, error.isUnreachable, retries < endpoint.retriesMax else { throw error }
+                guard isRead, error.isUnreachable, retries < endpoint.retriesMax,
+                    ContinuousClock.now - begun < timeout
+                else { throw error }
                 let pause = min(Duration.milliseconds(50) * (1 << min(retries, 6)), Self.retryPauseMax)
                 retries += 1
                 do { try await Task.sleep(for: pause) } catch { throw .driver(.cancelled) }

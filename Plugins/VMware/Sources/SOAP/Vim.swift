@@ -43,7 +43,11 @@ extension XMLElement {
 extension XMLElement {
     /// The `xsi:type` without its namespace.
     var type: String { attributes["xsi:type"].map { String($0.split(separator: ":").last ?? "") } ?? "" }
-    var int: Int? { Int(text) }
+    /// The whole number; `nil` also for one so large that nothing a server counts is, so that sums never overflow.
+    var int: Int? {
+        guard let number = Int(text), number.magnitude <= 1 << 53 else { return nil }
+        return number
+    }
     var bool: Bool { text == "true" || text == "1" }
     var reference: ManagedReference? { ManagedReference(self) }
     /// The references of an `ArrayOfManagedObjectReference`.

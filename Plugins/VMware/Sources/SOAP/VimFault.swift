@@ -30,10 +30,12 @@ struct VimFault: Error, Hashable, Sendable {
     let type: String
     let message: String
     let kind: Kind
+    /// Most characters kept of what a server says: it ends up in logs and in the database.
+    private static let wordsMax = 1000
 
     init(type: String, message: String, details: XMLElement? = nil) {
-        self.type = type
-        self.message = message
+        self.type = String(type.prefix(Self.wordsMax))
+        self.message = String(message.prefix(Self.wordsMax))
         kind = Self.kind(type, details)
     }
 

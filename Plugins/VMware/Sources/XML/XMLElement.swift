@@ -55,8 +55,21 @@ extension XMLElement {
         output += "</\(name)>"
     }
 
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "&"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""): false
+        case 0x20..<0x7F: true
+        default: false
+        }
+    }
+
     /// Characters that XML 1.0 cannot carry are left out: names that users choose may hold them.
     private static func escape(_ text: String, to output: inout String) {
+        // Most texts are plain.
+        if text.utf8.allSatisfy(isPlain) {
+            output += text
+            return
+        }
         for scalar in text.unicodeScalars {
             switch scalar {
             case "&": output += "&amp;"

@@ -8,7 +8,8 @@ struct XMLFailure: Error, Hashable, Sendable {
 struct XMLLimits: Hashable, Sendable {
     var bytesMax = 64 << 20
     var depthMax = 64
-    var elementsMax = 4_000_000
+    /// Elements and attributes together. A page of a large inventory has some ten thousand.
+    var elementsMax = 1_000_000
     var attributesMax = 32
     var nameBytesMax = 256
     /// Of one text or attribute value.
@@ -55,7 +56,7 @@ struct XMLPullParser {
             if bytes[position] != UInt8(ascii: "<") || isNext("<![CDATA[") {
                 let text = try readText()
                 if open.isEmpty {
-                    guard text.allSatisfy(\.isWhitespace) else { throw failure("text outside the root element") }
+                    guard text.isXMLSpace else { throw failure("text outside the root element") }
                     continue
                 }
                 return .text(text)
@@ -102,6 +103,8 @@ struct XMLPullParser {
             guard hadSpace else { throw failure("something between attributes") }
             count += 1
             guard count <= limits.attributesMax else { throw failure("more than \(limits.attributesMax) attributes") }
+            elements += 1
+            guard elements <= limits.elementsMax else { throw failure("more than \(limits.elementsMax) elements") }
             let (key, value) = try readAttribute()
             // Namespace declarations may share local names with attributes.
             guard !key.hasPrefix("xmlns") else { continue }
@@ -217,6 +220,7 @@ struct XMLPullParser {
         while position < bytes.count, Self.isName(bytes[position]) { position += 1 }
         guard position > begin else { throw failure("a name is missing") }
         guard position - begin <= limits.nameBytesMax else { throw failure("a name that is too long") }
+        if bytes[begin..<position].contains(where: { $0 >= 0x80 }) { _ = try plain(begin..<position) }
         return begin..<position
     }
 
@@ -278,11 +282,16 @@ extension XMLElement {
             case .end:
                 guard var element = open.popLast() else { continue }
                 // White space between elements is layout.
-                if !element.children.isEmpty, element.text.allSatisfy(\.isWhitespace) { element.text = "" }
+                if !element.children.isEmpty, element.text.isXMLSpace { element.text = "" }
                 if open.isEmpty { root = element } else { open[open.count - 1].children.append(element) }
             }
         }
         guard let root else { throw XMLFailure(message: "no root element") }
         self = root
     }
+}
+
+extension String {
+    /// Whether there is nothing but what XML calls white space.
+    fileprivate var isXMLSpace: Bool { utf8.allSatisfy { $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 } }
 }

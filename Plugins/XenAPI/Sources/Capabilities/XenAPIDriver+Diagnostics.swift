@@ -30,10 +30,10 @@ extension XenAPIDriver: DiagnosingGuests {
         var busy: [Int: Int] = [:]
         for source in (sources ?? .nothing).list {
             let name = source["name_label"].text
-            guard name.hasPrefix("cpu"), let cpu = Int(name.dropFirst(3)), let value = source["value"].number else {
+            guard name.hasPrefix("cpu"), let cpu = Int(name.dropFirst(3)), let percent = source["value"].percent else {
                 continue
             }
-            busy[cpu] = min(100, max(0, Int((value * 100).rounded())))
+            busy[cpu] = percent
         }
         document.cpus = (0..<machine.vcpus).map { .init(id: $0, utilisationPercent: busy[$0]) }
         return document

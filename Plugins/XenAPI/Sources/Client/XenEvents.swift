@@ -33,6 +33,7 @@ final class XenEvents: Sendable {
         var token = ""
         var pause = Duration.milliseconds(100)
         while !Task.isCancelled {
+            let asked = ContinuousClock.now
             do throws(DriverError) {
                 let result = try await client.ask(
                     "event.from", [.list(Self.classes), .text(token), .number(token.isEmpty ? 5 : seconds)],
@@ -44,6 +45,10 @@ final class XenEvents: Sendable {
                     token = answer["token"].text
                     pause = .milliseconds(100)
                     await tell(isFirst ? .everything(events) : .changes(events))
+                    // A server that answers at once although nothing has happened must not keep a processor busy.
+                    if events.isEmpty, ContinuousClock.now - asked < .seconds(1) {
+                        try? await Task.sleep(for: .milliseconds(250))
+                    }
                     continue
                 case .failure(let failure):
                     // The server kept too few events for us, or was restarted: begin anew.

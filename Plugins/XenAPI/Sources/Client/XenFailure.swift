@@ -7,7 +7,13 @@ struct XenFailure: Error, Hashable, Sendable {
     /// What the code is about, as the server words it.
     let parameters: [String]
 
-    init(_ code: String, _ parameters: [String] = []) { (self.code, self.parameters) = (code, parameters) }
+    /// Most characters kept of a word of the server's, and most words: they end up in logs and in the database.
+    private static let (wordMax, wordsMax) = (1000, 32)
+
+    init(_ code: String, _ parameters: [String] = []) {
+        self.code = String(code.prefix(Self.wordMax))
+        self.parameters = parameters.prefix(Self.wordsMax).map { String($0.prefix(Self.wordMax)) }
+    }
 
     /// The form of an error description: the code, then its parameters.
     init(description: [String]) {

@@ -61,7 +61,7 @@ final class XenTasks: Sendable {
                 await remove(reference)
                 return end
             }
-            if let fraction = record["progress"].number { progress(min(99, max(0, Int(fraction * 100)))) }
+            if let percent = record["progress"].percent { progress(min(99, percent)) }
             if Task.isCancelled {
                 await cancel(reference)
                 throw .cancelled
@@ -85,7 +85,7 @@ final class XenTasks: Sendable {
         state.with { $0.readers[reference] = continuation }
         defer { state.with { _ = $0.readers.removeValue(forKey: reference) } }
         for await record in stream {
-            if let fraction = record["progress"].number { progress(min(99, max(0, Int(fraction * 100)))) }
+            if let percent = record["progress"].percent { progress(min(99, percent)) }
         }
     }
 

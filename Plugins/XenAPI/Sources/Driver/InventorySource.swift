@@ -46,7 +46,7 @@ struct InventorySource: Sendable {
 
     /// `8.3.0` as one number.
     static func version(_ text: String) -> Int {
-        let parts = text.split(separator: ".").prefix(3).map { Int($0.prefix { $0.isNumber }) ?? 0 }
+        let parts = text.split(separator: ".").prefix(3).map { min(999, Int($0.prefix { $0.isNumber }) ?? 0) }
         return parts.enumerated().reduce(0) { $0 + $1.element * [1_000_000, 1_000, 1][$1.offset] }
     }
 

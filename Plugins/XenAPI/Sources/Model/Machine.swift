@@ -32,8 +32,8 @@ struct Machine: Hashable, Sendable {
     var state: String { record["power_state"].text }
     var power: PowerState { Self.power(state) }
     /// Largest memory in MiB.
-    var memoryMiB: Int { Int((record["memory_static_max"].integer ?? 0) >> 20) }
-    var vcpus: Int { Int(record["VCPUs_max"].integer ?? 1) }
+    var memoryMiB: Int { Int(max(0, record["memory_static_max"].integer ?? 0) >> 20) }
+    var vcpus: Int { min(4096, max(0, Int(record["VCPUs_max"].integer ?? 1))) }
     /// Tasks that work on it, with what they do.
     var currentOperations: [String: String] { record["current_operations"].textMap }
 

@@ -147,8 +147,7 @@ enum JSONText {
 
         mutating func number() throws(WireTrouble) -> XenValue {
             let begin = position
-            let allowed = Set("+-0123456789.eE".utf8)
-            while position < bytes.count, position - begin < 64, allowed.contains(bytes[position]) { position += 1 }
+            while position < bytes.count, position - begin < 64, Self.isPartOfNumber(bytes[position]) { position += 1 }
             let text = String(decoding: bytes[begin..<position], as: UTF8.self)
             let digits = text.first == "-" ? text.dropFirst() : text[...]
             let hasLeadingZero = digits.first == "0" && digits.dropFirst().first?.isNumber == true
@@ -158,6 +157,15 @@ enum JSONText {
                 throw trouble("no value that JSON knows")
             }
             return .number(number)
+        }
+
+        private static func isPartOfNumber(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "e"), UInt8(ascii: "E"):
+                true
+            default: false
+            }
         }
 
         mutating func string() throws(WireTrouble) -> String {
@@ -176,7 +184,7 @@ enum JSONText {
                 case UInt8(ascii: "\\"):
                     plain += bytes[begin..<position]
                     position += 1
-                    plain += Array(try escape().utf8)
+                    plain += try escape().utf8
                     begin = position
                 case 0..<0x20: throw trouble("a control character in a text")
                 default: position += 1
@@ -186,16 +194,21 @@ enum JSONText {
         }
 
         mutating func escape() throws(WireTrouble) -> String {
-            let plain: [UInt8: String] = [
-                UInt8(ascii: "\""): "\"", UInt8(ascii: "\\"): "\\", UInt8(ascii: "/"): "/",
-                UInt8(ascii: "b"): "\u{8}", UInt8(ascii: "f"): "\u{c}", UInt8(ascii: "n"): "\n",
-                UInt8(ascii: "r"): "\r", UInt8(ascii: "t"): "\t",
-            ]
             guard position < bytes.count else { throw trouble("a text without end") }
             let kind = bytes[position]
             position += 1
-            if let text = plain[kind] { return text }
-            guard kind == UInt8(ascii: "u") else { throw trouble("an unknown escape") }
+            switch kind {
+            case UInt8(ascii: "\""): return "\""
+            case UInt8(ascii: "\\"): return "\\"
+            case UInt8(ascii: "/"): return "/"
+            case UInt8(ascii: "b"): return "\u{8}"
+            case UInt8(ascii: "f"): return "\u{c}"
+            case UInt8(ascii: "n"): return "\n"
+            case UInt8(ascii: "r"): return "\r"
+            case UInt8(ascii: "t"): return "\t"
+            case UInt8(ascii: "u"): break
+            default: throw trouble("an unknown escape")
+            }
             let unit = try hexadecimal()
             guard (0xd800..<0xdc00).contains(unit) else {
                 guard let scalar = Unicode.Scalar(unit) else { throw trouble("half a surrogate pair") }

@@ -169,13 +169,23 @@ struct XMLPullParser {
         return try decoded(plain)
     }
 
+    private static func named(_ name: String) -> String? {
+        switch name {
+        case "lt": "<"
+        case "gt": ">"
+        case "amp": "&"
+        case "quot": "\""
+        case "apos": "'"
+        default: nil
+        }
+    }
+
     private mutating func reference() throws(WireTrouble) -> String {
         let rest = bytes[position...].prefix(16)
         guard let end = rest.firstIndex(of: UInt8(ascii: ";")) else { throw trouble("'&' without ';'") }
         let name = String(decoding: bytes[(position + 1)..<end], as: UTF8.self)
-        let named = ["lt": "<", "gt": ">", "amp": "&", "quot": "\"", "apos": "'"]
         let text: String
-        if let known = named[name] {
+        if let known = Self.named(name) {
             text = known
         } else if name.hasPrefix("#") {
             let digits = name.dropFirst()

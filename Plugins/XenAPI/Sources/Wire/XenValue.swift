@@ -23,25 +23,33 @@ extension XenValue {
         }
     }
 
-    /// The whole number, also when it comes as a text.
+    /// The whole number, also when it comes as a text; `nil` also for one so large that nothing a server counts is, so
+    /// that sums never overflow.
     var integer: Int64? {
-        switch self {
-        case .integer(let number): number
-        case .text(let text): Int64(text)
-        case .number(let number): Int64(exactly: number.rounded(.towardZero))
-        case .truth, .list, .map, .nothing: nil
-        }
+        let whole: Int64? =
+            switch self {
+            case .integer(let number): number
+            case .text(let text): Int64(text)
+            case .number(let number): Int64(exactly: number.rounded(.towardZero))
+            case .truth, .list, .map, .nothing: nil
+            }
+        return whole.flatMap { $0.magnitude <= 1 << 53 ? $0 : nil }
     }
 
-    /// The number, also when it comes as a text.
+    /// The number, also when it comes as a text; never one without end.
     var number: Double? {
-        switch self {
-        case .integer(let number): Double(number)
-        case .text(let text): Double(text)
-        case .number(let number): number
-        case .truth, .list, .map, .nothing: nil
-        }
+        let number: Double? =
+            switch self {
+            case .integer(let number): Double(number)
+            case .text(let text): Double(text)
+            case .number(let number): number
+            case .truth, .list, .map, .nothing: nil
+            }
+        return number.flatMap { $0.isFinite ? $0 : nil }
     }
+
+    /// The number taken as a fraction of one, in percent from 0 to 100.
+    var percent: Int? { number.map { Int((min(1, max(0, $0)) * 100).rounded()) } }
 
     /// The truth value; false for what is none.
     var truth: Bool {
@@ -109,5 +117,5 @@ struct WireLimits: Hashable, Sendable {
     /// Elements within elements.
     var depthMax = 64
     /// Values in one answer: a few million, so that a big pool fits and a bomb does not.
-    var valuesMax = 4_000_000
+    var valuesMax = 3_000_000
 }
