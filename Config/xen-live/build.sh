@@ -11,6 +11,8 @@
 #   initrd       finds dom0's root
 #   root.img     dom0's root, an ext4 file system with room for guests
 #   guest.raw    a guest's disk with a boot loader's configuration, kernel and RAM disk; boots as PV and PVH
+#   guest-vmlinuz, guest-initrd
+#                the same kernel and RAM disk on their own
 #   packages/    the packages that were downloaded
 #   inputs       what all that was made of; while it is unchanged the build is skipped
 #
@@ -175,6 +177,7 @@ make_dom0_root() {
     cp -R /usr/share/seabios/. "$tree/usr/share/seabios/"
     cp -R /usr/share/qemu/keymaps "$tree/usr/share/qemu/"
     cp -R "$work/xen/etc/xen/scripts" "$tree/etc/xen/"
+    install -m 755 "$here/dom0/block" "$tree/etc/xen/scripts/block"
     echo 'autoballoon="off"' >"$tree/etc/xen/xl.conf"
     for program in "${own_programs[@]}"; do
         rm -f "$tree/bin/$program"
@@ -197,6 +200,8 @@ make_guest() {
     copy_modules "$(kernel_modules guest-kernel)" "$ram/modules" "${guest_modules[@]}"
     pack "$ram" "$tree/boot/initrd"
     cp "$work"/guest-kernel/boot/vmlinuz-* "$tree/boot/vmlinuz"
+    cp "$tree/boot/vmlinuz" "$work/guest-vmlinuz"
+    cp "$tree/boot/initrd" "$work/guest-initrd"
     cp "$here/guest/grub.cfg" "$tree/boot/grub/"
     truncate -s 48M "$work/guest.raw"
     mke2fs -q -F -t ext4 -b 1024 -N 512 -m 0 -J size=1 -L xen-guest -E root_owner=0:0 -d "$tree" "$work/guest.raw"
@@ -205,7 +210,9 @@ make_guest() {
 need
 dom0_kernel=$(kernel_package linux-image-amd64)
 guest_kernel=$(kernel_package linux-image-cloud-amd64)
-[ -n "$dom0_kernel" ] && [ -n "$guest_kernel" ] || die "apt knows no kernels; run 'apt-get update' and try again"
+if [ -z "$dom0_kernel" ] || [ -z "$guest_kernel" ]; then
+    die "apt knows no kernels; run 'apt-get update' and try again"
+fi
 inputs=$(describe_inputs)
 if [ -s "$out/root.img" ] && [ -s "$out/inputs" ] && [ "$inputs" = "$(cat "$out/inputs")" ]; then
     echo "unchanged: $out"
@@ -230,6 +237,7 @@ echo "making the guest's disk"
 make_guest
 
 mv "$work/xen-hypervisor" "$out/xen"
-mv "$work/vmlinuz" "$work/initrd" "$work/root.img" "$work/guest.raw" "$out/"
+mv "$work/vmlinuz" "$work/initrd" "$work/guest-vmlinuz" "$work/guest-initrd" \
+    "$work/root.img" "$work/guest.raw" "$out/"
 printf '%s\n' "$inputs" >"$out/inputs"
 echo "built $out"
