@@ -54,7 +54,7 @@ make_job_disk() {
     cp "$root/Plugins/Xen/driver.json" "$tree/plugins/xen/"
     LD_LIBRARY_PATH=$binaries ldd "$daemon" "$tree/libXenDriver.so" | awk '/=> \// { print $3 }' | sort -u |
         while read -r library; do install -m 755 "$library" "$tree/lib/"; done
-    cp "$host/guest-vmlinuz" "$host/guest-initrd" "$host/guest.raw" "$here/job" "$tree/"
+    cp "$host/guest-vmlinuz" "$host/guest-initrd" "$host/guest.raw" "$here/job" "$here/world" "$tree/"
     printf '%s ' "$@" >"$tree/arguments"
     cat >"$tree/xen.conf" <<CONF
 [DEFAULT]
@@ -75,7 +75,7 @@ random_calls = 6
 flood_changes = 0
 memory_mb = 160
 root_gb = 1
-world_command = cd /var/lib/kilonova-instances && for guest in */; do case \$guest in _*) ;; *) echo "\$guest" ;; esac; done; for loop in /sys/block/loop*/loop/backing_file; do read -r file <"\$loop" && case \$file in *deleted*) echo "\$file" ;; esac; done; true
+world_command = sh /opt/kilonova/world
 CONF
     truncate -s 1G "$work/job.img"
     mke2fs -q -F -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$tree" "$work/job.img"
