@@ -11,7 +11,8 @@
 # passed. Needs neither root nor hardware virtualization; takes between half an hour and some hours.
 #
 #   XEN_HOST_MEMORY=4096   MiB of the machine
-#   XEN_TIME_LIMIT=14400   seconds after which the machine is stopped
+#   XEN_TIME_LIMIT=14400   seconds after which the machine is stopped; the suite is asked to end at three quarters of
+#                          it, and reports the cases that it had come to
 #   XEN_TIME_SCALE=60      multiplies the suite's deadlines
 #   XEN_GUEST_TYPE=pvh     how guests are virtualized
 set -euo pipefail
@@ -56,6 +57,7 @@ make_job_disk() {
         while read -r library; do install -m 755 "$library" "$tree/lib/"; done
     cp "$host/guest-vmlinuz" "$host/guest-initrd" "$host/guest.raw" "$here/job" "$here/world" "$tree/"
     printf '%s ' "$@" >"$tree/arguments"
+    echo $((limit * 3 / 4)) >"$tree/seconds"
     cat >"$tree/xen.conf" <<CONF
 [DEFAULT]
 driver_plugin_dir = /opt/kilonova/plugins

@@ -43,7 +43,8 @@ struct GuestDisks: Sendable {
     func makeEphemeral(gib: Int, in directory: GuestDirectory) async throws(DriverError) {
         let path = directory.ephemeralDisk
         try await files { () throws(FileFailure) in try makeSparseFile(path, size: UInt64(clamping: gib) << 30) }
-        try await run(Subprocess("mke2fs", ["-q", "-F", "-t", "ext4", "-L", "ephemeral0", path], timeout: .seconds(600)))
+        let arguments = ["-q", "-F", "-t", "ext4", "-L", "ephemeral0", path]
+        try await run(Subprocess("mke2fs", arguments, timeout: .seconds(600)))
     }
 
     /// Makes a swap disk.

@@ -92,8 +92,8 @@ final class XenDriver: ComputeDriver {
             guard let driver = self else { return }
             do throws(XenFailure) {
                 let domains = try xen.domains()
-                driver.healthSource.send(
-                    isConnected ? .healthy : .unhealthy("Xen's store does not answer; is xenstored running?"), unless: ==)
+                let storeIsAway = DriverHealth.unhealthy("Xen's store does not answer; is xenstored running?")
+                driver.healthSource.send(isConnected ? .healthy : storeIsAway, unless: ==)
                 driver.take(domains)
             } catch {
                 driver.healthSource.send(.unhealthy(error.message), unless: ==)

@@ -51,7 +51,7 @@ enum HostInventory {
         return NodeInventory(
             hypervisorType: "Xen", hypervisorVersion: version(facts), hypervisorHostname: hostName(), cpu: cpu,
             supportedGuests: kinds, resources: resources,
-            traits: traits(cpu.features).union(["COMPUTE_NODE", "HW_ARCH_X86_64", "COMPUTE_ARCH_X86_64"].map { Trait($0) }),
+            traits: traits(cpu.features).union(always.map { Trait($0) }),
             diskFreeGiB: Int(disk.free >> 30), uptime: HostUptime.read())
     }
 
@@ -94,6 +94,8 @@ enum HostInventory {
         "sse2": "SSE2", "pni": "SSE3", "ssse3": "SSSE3", "sse4_1": "SSE41", "sse4_2": "SSE42", "sse4a": "SSE4A",
         "abm": "ABM",
     ]
+
+    private static let always = ["COMPUTE_NODE", "HW_ARCH_X86_64", "COMPUTE_ARCH_X86_64"]
 
     /// Placement's names of the processor's features.
     static func traits(_ flags: [String]) -> Set<Trait> {

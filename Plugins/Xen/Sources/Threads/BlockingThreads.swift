@@ -152,8 +152,8 @@ func startDetachedThread(_ body: @escaping @Sendable () -> Void) {
         &thread, nil,
         { argument in
             guard let argument else { return nil }
-            // libxl writes to sockets and pipes whose other end may just have gone; that must be an error and not the end of the
-            // host process.
+            // libxl writes to sockets and pipes whose other end may just have gone; that must be an error and not the
+            // end of the host process.
             var signals = sigset_t()
             sigemptyset(&signals)
             sigaddset(&signals, SIGPIPE)

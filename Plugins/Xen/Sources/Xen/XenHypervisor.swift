@@ -144,7 +144,7 @@ final class XenHypervisor: @unchecked Sendable {
             major: Int(version.pointee.xen_version_major), minor: Int(version.pointee.xen_version_minor),
             extra: version.pointee.xen_version_extra.map { String(cString: $0) } ?? "", cpus: Int(facts.nr_cpus),
             coresPerSocket: Int(facts.cores_per_socket), threadsPerCore: Int(facts.threads_per_core),
-            memoryMiB: Int(facts.total_pages * page >> 20), freeMemoryMiB: Int(facts.free_pages * page >> 20),
+            memoryMiB: Int((facts.total_pages * page) >> 20), freeMemoryMiB: Int((facts.free_pages * page) >> 20),
             runsHardwareGuests: facts.cap_hvm, runsParavirtualGuests: facts.cap_pv)
     }
 
