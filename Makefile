@@ -61,7 +61,7 @@ test-e2e: ## the whole stack with the fake driver, driven by the openstack clien
 test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 	@$(scripts)/test.sh libvirt
 
-test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware QUICK=1 CASE= UPDATE=1
+test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware (xen LIVE=1) QUICK=1 CASE= UPDATE=1
 	@$(scripts)/test-drivers.sh
 
 crash-matrix: build ## kill -9 of the daemon at every event of every saga
