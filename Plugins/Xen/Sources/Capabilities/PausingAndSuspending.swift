@@ -83,6 +83,7 @@ struct Suspending: SuspendingGuests {
             case .paused:
                 guard let domain = held.domain else { return }
                 try await driver.ask { xen throws(XenFailure) in try xen.unpause(domain) }
+                driver.note(.running, of: guest)
             case .suspended: try await driver.bringBack(held)
             case .shutdown, .crashed, .noState: try await driver.startAnew(held)
             }
@@ -91,9 +92,6 @@ struct Suspending: SuspendingGuests {
 }
 
 extension XenDriver {
-    /// Tells of a change that Xen's store does not tell.
-    func note(_ power: PowerState, of guest: GuestID) { eventSource.send(.power(guest, power)) }
-
     /// Brings a suspended guest back; starts it anew when its memory is lost.
     func bringBack(_ held: Held) async throws(DriverError) {
         let directory = directory(of: held.guest.id)
@@ -110,6 +108,7 @@ extension XenDriver {
             try directory.update { $0.isSuspended = false }
             try removeTree(memory)
         }
+        note(.running, of: guest.id)
     }
 }
 

@@ -25,6 +25,7 @@ extension XenDriver {
             case .paused:
                 guard let domain = held.domain else { return }
                 try await self.ask { xen throws(XenFailure) in try xen.unpause(domain) }
+                self.note(.running, of: guest)
             case .suspended: try await self.bringBack(held)
             case .shutdown, .crashed, .noState: try await self.startAnew(held)
             }
@@ -67,6 +68,7 @@ extension XenDriver {
         if Task.isCancelled { throw .cancelled }
         let guest = held.guest
         try await ask { xen throws(XenFailure) in try xen.create(guest) }
+        note(.running, of: guest.id)
     }
 
     /// Asks the guest again and again to go down, until it has.

@@ -46,6 +46,7 @@ extension XenDriver {
         }
         let removed = removed
         await threads.run { removed.forget(spec.id) }
+        if spec.isRunning { note(.running, of: spec.id) }
     }
 
     /// Makes the disks and names them: `xvda` for the root, then ephemeral, swap and configuration drive.
@@ -105,9 +106,15 @@ extension XenDriver {
 
     /// Removes the domain and returns when nothing of it holds the disks.
     func stop(_ guest: GuestID) async throws(DriverError) {
-        try await ask { xen throws(XenFailure) in
-            if let domain = try xen.domain(guest), !domain.isDying { try xen.destroy(domain) }
+        let wasThere = try await ask { xen throws(XenFailure) in
+            guard let domain = try xen.domain(guest), !domain.isDying else { return false }
+            try xen.destroy(domain)
+            return true
         }
+        guard wasThere else { return }
+        let directory = directory(of: guest)
+        let isSuspended = await threads.run { directory.record()?.isSuspended == true }
+        note(isSuspended ? .suspended : .shutdown, of: guest)
     }
 
     /// Undo of a spawn: tries for a while, because files of a running guest must not be removed under it.

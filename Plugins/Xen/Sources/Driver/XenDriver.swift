@@ -117,6 +117,12 @@ final class XenDriver: ComputeDriver {
         eventSource.finish()
     }
 
+    /// Tells of a change that this driver has made, which a look at Xen may come too late for.
+    func note(_ power: PowerState, of guest: GuestID) {
+        known.with { $0[guest] = power == .running || power == .paused ? power : nil }
+        eventSource.send(.power(guest, power))
+    }
+
     /// Tells what has changed since the last look, and looks after guests that went down by themselves.
     private func take(_ domains: [XenDomain]) {
         var now: [GuestID: PowerState] = [:]
@@ -126,7 +132,10 @@ final class XenDriver: ComputeDriver {
             return known
         }
         for (guest, power) in now where before[guest] != power { eventSource.send(.power(guest, power)) }
-        for guest in before.keys where now[guest] == nil { eventSource.send(.power(guest, .shutdown)) }
+        for guest in before.keys where now[guest] == nil {
+            let isSuspended = directory(of: guest).record()?.isSuspended == true
+            eventSource.send(.power(guest, isSuspended ? .suspended : .shutdown))
+        }
         for domain in domains {
             let guest = GuestID(domain.uuid)
             guard domain.shutdown == .powerOff || domain.shutdown == .reboot, !domain.isDying else { continue }
