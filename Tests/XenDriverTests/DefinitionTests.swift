@@ -53,7 +53,8 @@ import Testing
         }
         #expect(error { _ in } == nil)
         #expect(error { $0.image = nil }?.remedy == .giveUp)
-        #expect(error { $0.flavor.extraSpecs["hw:mem_page_size"] = "large" }?.message.contains("hw:mem_page_size") == true)
+        let pages = error { $0.flavor.extraSpecs["hw:mem_page_size"] = "large" }
+        #expect(pages?.message.contains("hw:mem_page_size") == true)
         #expect(error { $0.flavor.extraSpecs["hw:cpu_policy"] = "shared" } == nil)
         #expect(error { $0.image?.properties["kernel_id"] = "k" }?.message.contains("kernel_id") == true)
         #expect(error { $0.image?.properties["hypervisor_type"] = "kvm" }?.message.contains("kvm") == true)
@@ -103,7 +104,8 @@ import Testing
         #expect(state(nil, dying: true) == .shutdown)
         #expect(state(LIBXL_SHUTDOWN_REASON_POWEROFF) == .shutdown)
         #expect(state(LIBXL_SHUTDOWN_REASON_CRASH) == .crashed)
-        #expect(XenDomain.state(reason: LIBXL_SHUTDOWN_REASON_REBOOT.rawValue, paused: false, dying: false).1 == .reboot)
+        let rebooted = LIBXL_SHUTDOWN_REASON_REBOOT.rawValue
+        #expect(XenDomain.state(reason: rebooted, paused: false, dying: false).1 == .reboot)
     }
 
     @Test func theVersionIsOneNumber() {
