@@ -64,7 +64,7 @@ test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 test-nodes: ## the whole stack with four nodes on four drivers, and hypervisors that refuse (root for libvirt)
 	@$(scripts)/test.sh drivers
 
-test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware QUICK=1 CASE= UPDATE=1
+test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware (xen LIVE=1) QUICK=1 CASE= UPDATE=1
 	@$(scripts)/test-drivers.sh
 
 crash-matrix: build ## kill -9 of the daemon at every event of every saga

@@ -105,6 +105,8 @@ let modules: [Module] = [
     Module("CLibvirt", .system(pkgConfig: "libvirt", apt: "libvirt-dev"), path: "Plugins/Libvirt/CLibvirt"),
     Module("LibvirtDriver", .plugin, ["CLibvirt"], [kit], path: "Plugins/Libvirt/Sources"),
     Module("VMwareDriver", .plugin, [], [kit], path: "Plugins/VMware/Sources"),
+    Module("CXen", .system(pkgConfig: "xenlight", apt: "libxen-dev"), path: "Plugins/Xen/CXen"),
+    Module("XenDriver", .plugin, ["CXen"], [kit], path: "Plugins/Xen/Sources"),
     Module("XenAPIDriver", .plugin, [], [kit], path: "Plugins/XenAPI/Sources"),
     // Tests
     Module("WireJSONTests", .test, ["WireJSON"]),
@@ -151,6 +153,7 @@ let modules: [Module] = [
     Module("NetworkAgentTests", .test, ["NetworkAgent", "PeerClients", "WireJSON"], [kit, logging]),
     Module("LibvirtDriverTests", .test, ["LibvirtDriver", "CLibvirt"], [kit, conformance]),
     Module("VMwareDriverTests", .test, ["VMwareDriver", "DriverHTTP"], [kit, conformance]),
+    Module("XenDriverTests", .test, ["XenDriver", "CXen"], [kit, conformance]),
     Module("XenAPIDriverTests", .test, ["XenAPIDriver", "DriverHTTP"], [kit, conformance]),
     Module(
         "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],

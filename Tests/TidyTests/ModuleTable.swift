@@ -101,7 +101,7 @@ enum Layers {
     static let edgeToService: Set<String> = ["PlacementHTTP → Placement"]
 
     /// System libraries that belong to one plugin.
-    static let pluginLibraries: [String: Set<String>] = ["LibvirtDriver": ["CLibvirt"]]
+    static let pluginLibraries: [String: Set<String>] = ["LibvirtDriver": ["CLibvirt"], "XenDriver": ["CXen"]]
 
     /// Standard library and system, open to all. DriverKit takes less, see ImportTests.
     static let system: Set<String> = [
