@@ -70,7 +70,7 @@ final class XenAPIDriver: ComputeDriver {
 
     var capabilities: Capabilities {
         var capabilities = Capabilities(
-            bindings: [.unbound, .bridge], imageFormats: ["raw", "vhd"],
+            bindings: [.unbound, .bridge], imageFormats: DiskImage.formats,
             facts: [
                 .configDrive, .deviceTags, .taggedInterfaces, .taggedVolumes, .bootFromVolume, .rescueOfVolumes,
                 .trustedImages, .uefi,
