@@ -50,7 +50,7 @@ clean: ## remove what was built
 
 .PHONY: test test-unit test-libvirt test-e2e test-drivers test-tsan crash-matrix contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
-	@$(scripts)/test.sh unit fake libvirt
+	@$(scripts)/test.sh unit drivers fake libvirt
 
 test-unit: ## the tests in Swift
 	@$(scripts)/test.sh unit

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test` and its parts: installs what the tests need, builds, runs the named sets, counts.
 #
-#   test.sh [unit] [fake] [libvirt]
+#   test.sh [unit] [drivers] [fake] [libvirt]
 #
 # The last line is `N passed, N failed, N skipped` over all sets.
 set -euo pipefail
@@ -10,11 +10,11 @@ set -euo pipefail
 scripts=$root/Config/scripts
 cd "$root"
 
-[ $# -gt 0 ] || set -- unit fake libvirt
+[ $# -gt 0 ] || set -- unit drivers fake libvirt
 for set_name; do
     case $set_name in
-    unit | fake | libvirt) ;;
-    *) fail "test.sh: there is no set named $set_name; choose from unit, fake and libvirt." ;;
+    unit | drivers | fake | libvirt) ;;
+    *) fail "test.sh: there is no set named $set_name; choose from unit, drivers, fake and libvirt." ;;
     esac
 done
 
@@ -36,6 +36,10 @@ count() {
     counts=$(awk '
         /^end to end, .*: [0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ {
             sub(/^[^:]*: /, ""); split($0, n, /[^0-9]+/); p += n[1]; f += n[2]; s += n[3]; next
+        }
+        # The summary of a run of the conformance suite; what a driver does not declare is no test of it.
+        /^driver [a-z0-9_]+: [0-9]+ passed, [0-9]+ failed, [0-9]+ not declared, [0-9]+ not shown/ {
+            sub(/^[^:]*: /, ""); split($0, n, /[^0-9]+/); p += n[1]; f += n[2]; s += n[4]; next
         }
         / Test run with / || / Test case / { next }
         /^[^ ]+ +Test .* passed after / { p++ }
@@ -92,6 +96,13 @@ unit_tests() {
     fi
 }
 
+# The everyday subset of the conformance suite on each driver as it is loaded.
+drivers_quickly() {
+    local names=fake,vmware,xenapi
+    if as_root; then names=$names,libvirt; else echo "skipped libvirt: its guests need root"; fi
+    DRIVER=$names QUICK=1 KILONOVAD=$root/.build/debug/kilonovad "$scripts/test-drivers.sh"
+}
+
 end_to_end() {
     KILONOVAD=$root/.build/debug/kilonovad Tests/EndToEnd/run.sh "$1"
 }
@@ -117,6 +128,7 @@ if as_root; then
         env "STATE_DIR=$test_state" "$scripts/hypervisor.sh" start
 fi
 ! wants unit || run_set "tests in Swift" unit_tests
+! wants drivers || run_set "drivers, quickly" drivers_quickly
 ! wants fake || run_set "end to end, fake" end_to_end fake
 ! wants libvirt || run_set "end to end, libvirt" end_to_end libvirt
 
