@@ -28,11 +28,7 @@ extension LibvirtDriver {
         let plan = try await plan(spec)
         try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
             let first = Self.newRecord(spec, call)
-            rollback.onFailure {
-                // While libvirt may have the guest its record stays, by which a repeated call and a removal know it.
-                guard await self.isGone(spec.id) else { return }
-                await self.threads.run { try? removeTree(directory.path) }
-            }
+            rollback.onFailure { await self.removeFiles(of: spec.id, directory) }
             try await self.files { () throws(FileFailure) in
                 try directory.create()
                 try directory.write(first)
@@ -40,6 +36,13 @@ extension LibvirtDriver {
             let disks = try await self.makeDisks(spec, directory)
             try await self.establish(spec, plan, disks, call, directory)
         }
+    }
+
+    /// Undo of a guest's files. While libvirt may have the guest they stay, with the record by which a repeated call
+    /// and a removal know it.
+    func removeFiles(of guest: GuestID, _ directory: GuestDirectory) async {
+        guard await isGone(guest) else { return }
+        await threads.run { try? removeTree(directory.path) }
     }
 
     /// Whether libvirt says that it has no such guest.
