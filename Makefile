@@ -50,7 +50,7 @@ clean: ## remove what was built
 
 .PHONY: test test-unit test-libvirt test-e2e test-nodes test-drivers test-tsan crash-matrix fuzz contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
-	@$(scripts)/test.sh unit fake libvirt drivers
+	@$(scripts)/test.sh unit drivers fake libvirt nodes
 
 test-unit: ## the tests in Swift
 	@$(scripts)/test.sh unit
@@ -62,7 +62,7 @@ test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 	@$(scripts)/test.sh libvirt
 
 test-nodes: ## the whole stack with four nodes on four drivers, and hypervisors that refuse (root for libvirt)
-	@$(scripts)/test.sh drivers
+	@$(scripts)/test.sh nodes
 
 test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware (xen LIVE=1) QUICK=1 CASE= UPDATE=1
 	@$(scripts)/test-drivers.sh

@@ -70,6 +70,10 @@ import Testing
         #expect(VolumeDisk.secrets(VolumeSpec(id: id, connection: .rbd(image), sizeGiB: 1)).map(\.value) == [[1, 2, 3]])
         let open = try element(.iscsi(ISCSITarget(portal: "h", name: "iqn.y", lun: 0)))
         #expect(open.descendant("source", "auth") == nil)
+        let named = try VolumeDisk.element(
+            VolumeSpec(id: id, connection: .iscsi(target), sizeGiB: 1), device: "vdb", bus: "virtio",
+            initiator: "iqn.z:node")
+        #expect(named.descendant("source", "initiator", "iqn")?["name"] == "iqn.z:node")
     }
 
     @Test func encryptionAndLimits() throws {

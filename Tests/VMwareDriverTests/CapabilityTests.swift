@@ -284,7 +284,7 @@ struct CapabilityTests {
         let vnc = try await consoles.console(.vnc, of: spec.id)
         #expect(vnc.port == 6000 && vnc.secret == "open" && vnc.host.hasPrefix("DC0_C0_H"))
         let mks = try await consoles.console(.mks, of: spec.id)
-        #expect(mks.tlsPort == 443 && mks.internalPath == "/ticket/web-ticket")
+        #expect(mks.tlsPort == world.port && mks.internalPath == "/ticket/web-ticket")
         try await driver.powerOff(spec.id, within: .zero, call(2))
         let refused = await driverError { _ = try await consoles.console(.vnc, of: spec.id) }
         guard case .refused = refused else { throw VCenterWorld.Failure(description: "\(String(describing: refused))") }

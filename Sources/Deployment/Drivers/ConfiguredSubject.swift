@@ -1,5 +1,5 @@
 import ComputeAgent
-import ComputeModel
+package import ComputeModel
 package import DriverAPI
 package import DriverConformance
 import DriverHTTP
@@ -15,6 +15,9 @@ package final class ConfiguredSubject: ConformanceSubject {
     package let volumes: (any ConformanceVolumes)?
     package let hypervisor: (any HypervisorControl)?
     package let rehearsal: (any CallRehearsal)?
+    package let foreignGuests: (any ForeignGuests)?
+    package let accidents: (any GuestAccidents)?
+    package let mayTurnHostOff: Bool
     package let facts: [String: String]
     private let selected: SelectedDriver
     private let options: KilonovaOptions
@@ -45,9 +48,11 @@ package final class ConfiguredSubject: ConformanceSubject {
         let host = ScratchHost(stateDirectory: folder + "/state", nodeName: node) { request throws(DriverError) in
             try await http.exchange(request)
         }
+        let helper: VerifyHelper?
         do throws(DeploymentError) {
             images = try Self.images(verify, host, folder)
             hypervisor = try Self.control(verify, ShellCommands(stateDirectory: host.stateDirectory))
+            helper = try VerifyHelper(verify, ShellCommands(stateDirectory: host.stateDirectory))
         } catch {
             try? FileManager.default.removeItem(atPath: folder)
             throw error
@@ -56,13 +61,20 @@ package final class ConfiguredSubject: ConformanceSubject {
         commands = ShellCommands(stateDirectory: host.stateDirectory)
         name = selected.loaded.manifest.name
         limits = Self.limits(verify)
-        volumes = FileVolumes(directory: folder + "/volumes")
-        rehearsal = verify.slowMetadata.isEmpty && verify.failMetadata.isEmpty
-            ? nil : MetadataRehearsal(slow: verify.slowMetadata, fail: verify.failMetadata)
-        facts = [
+        let files = FileVolumes(directory: folder + "/volumes")
+        volumes = helper?.volumes(beside: files) ?? files
+        (foreignGuests, accidents) = (helper?.foreignGuests, helper?.accidents)
+        rehearsal = verify.slowMetadata.isEmpty && verify.failMetadata.isEmpty && verify.deafMetadata.isEmpty
+            ? nil
+            : MetadataRehearsal(slow: verify.slowMetadata, fail: verify.failMetadata, deaf: verify.deafMetadata)
+        mayTurnHostOff = verify.mayTurnHostOff
+        var facts = [
             "driver": "\(name) \(selected.loaded.manifest.version)", "driver_api": "\(selected.loaded.apiVersion)",
-            "library": selected.loaded.path,
+            // Not its path: a report is given to others.
+            "library": URL(filePath: selected.loaded.path).lastPathComponent,
         ]
+        facts["hypervisor"] = verify.hypervisor
+        self.facts = facts
     }
 
     package func start() async throws(DriverError) -> any ComputeDriver {
@@ -73,6 +85,18 @@ package final class ConfiguredSubject: ConformanceSubject {
     package func world() async throws -> [String]? {
         guard let command = options.driverVerify.worldCommand else { return nil }
         return try await commands.run(command, for: "world_command").split(separator: "\n").map(String.init)
+    }
+
+    package func makeInterface(for driver: any ComputeDriver) async throws -> NetworkInterfaceSpec? {
+        let kinds = driver.capabilities.bindings
+        if let bridge = options.driverVerify.bridge, kinds.contains(.bridge) {
+            var interface = NetworkInterfaceSpec.unboundForConformance()
+            // As the network agent names them; the kernel takes 15 characters.
+            let tap = "tap" + interface.portID.description.prefix(11)
+            interface.binding = .bridge(bridge: bridge, tap: tap)
+            return interface
+        }
+        return kinds.contains(.unbound) ? .unboundForConformance() : nil
     }
 
     package func secondNode() async throws -> (any ConformanceSubject)? {
@@ -90,23 +114,40 @@ package final class ConfiguredSubject: ConformanceSubject {
     private static func images(_ verify: DriverVerifyOptions, _ host: ScratchHost, _ folder: String)
         throws(DeploymentError) -> ConformanceImages
     {
-        func image(_ path: String?, _ option: String) throws(DeploymentError) -> ImageSpec? {
+        func image(
+            _ path: String?, _ option: String, _ properties: [String] = []
+        ) throws(DeploymentError) -> ImageSpec? {
             guard let path else { return nil }
             guard FileManager.default.isReadableFile(atPath: path) else {
                 throw DeploymentError(
                     .configuration, "[driver_verify] \(option): \(path) is not there or cannot be read")
             }
-            return host.offer(image: path, format: verify.imageFormat)
+            return host.offer(image: path, format: verify.imageFormat, properties: try Self.table(properties, option))
         }
         let empty = folder + "/empty.raw"
         if verify.image == nil, !FileManager.default.createFile(atPath: empty, contents: Data(count: 1 << 20)) {
             throw DeploymentError(.unavailable, "\(empty) cannot be written; is the disk full?")
         }
-        let boot = try image(verify.image, "image") ?? host.offer(image: empty, format: verify.imageFormat)
+        let properties = try Self.table(verify.imageProperties, "image")
+        let boot = try image(verify.image, "image", verify.imageProperties)
+            ?? host.offer(image: empty, format: verify.imageFormat, properties: properties)
         return ConformanceImages(
             boot: boot, rescue: try image(verify.rescueImage, "rescue_image"),
             uefi: try image(verify.uefiImage, "uefi_image"), broken: try image(verify.brokenImage, "broken_image"),
-            agent: try image(verify.agentImage, "agent_image"))
+            agent: try image(verify.agentImage, "agent_image", verify.agentImageProperties))
+    }
+
+    private static func table(_ pairs: [String], _ option: String) throws(DeploymentError) -> [String: String] {
+        var found: [String: String] = [:]
+        for pair in pairs {
+            let halves = pair.split(separator: "=", maxSplits: 1).map(String.init)
+            guard halves.count == 2 else {
+                throw DeploymentError(
+                    .configuration, "[driver_verify] \(option)_properties: '\(pair)' has no form key=value")
+            }
+            found[halves[0]] = halves[1]
+        }
+        return found
     }
 
     private static func limits(_ verify: DriverVerifyOptions) -> ConformanceLimits {
@@ -117,7 +158,8 @@ package final class ConfiguredSubject: ConformanceSubject {
             rootGiB: verify.rootGiB + 1)
         return ConformanceLimits(
             timeScale: verify.timeScale, guestsMax: verify.guestsMax, randomCalls: verify.randomCalls,
-            floodChanges: verify.floodChanges, grace: verify.grace, flavor: small, largerFlavor: large)
+            floodChanges: verify.floodChanges, grace: verify.grace, quiesceLimit: verify.quiesceLimit, flavor: small,
+            largerFlavor: large)
     }
 
     private static func control(_ verify: DriverVerifyOptions, _ commands: ShellCommands)
@@ -156,13 +198,22 @@ private struct CommandedHypervisor: HypervisorControl {
 private struct MetadataRehearsal: CallRehearsal {
     let slow: [String]
     let fail: [String]
+    let deaf: [String]
 
     func slowing(_ call: String, by delay: Duration) -> [String: String]? {
         let seconds = Double(delay.components.seconds) + Double(delay.components.attoseconds) / 1e18
-        return filled(slow, ["{call}": call, "{seconds}": String(seconds)])
+        return filled(Self.chosen(slow, call), ["{call}": call, "{seconds}": String(seconds)])
     }
 
-    func failing(_ call: String) -> [String: String]? { filled(fail, ["{call}": call]) }
+    func failing(_ call: String) -> [String: String]? { filled(Self.chosen(fail, call), ["{call}": call]) }
+
+    var deafening: [String: String]? { filled(deaf, [:]) }
+
+    /// The templates for a call: those that are for it alone, `CALL|key=value`, or else those for every call.
+    private static func chosen(_ templates: [String], _ call: String) -> [String] {
+        let own = templates.filter { $0.hasPrefix(call + "|") }.map { String($0.dropFirst(call.count + 1)) }
+        return own.isEmpty ? templates.filter { !$0.contains("|") } : own
+    }
 
     private func filled(_ templates: [String], _ words: [String: String]) -> [String: String]? {
         var metadata: [String: String] = [:]

@@ -7,6 +7,10 @@ package struct DriverVerifyOptions: OptionGroup {
         KILONOVA_DRIVER_STATE; one that ends with another status than 0 has failed. All options are Kilonova's own.
         """
 
+    @Option("hypervisor",
+        help: "What the driver is examined on, for the report: name and version, and what about it is not as in life.")
+    package var hypervisor: String?
+
     @Option("image", .path,
         help: """
             A disk image from which guests boot and stay up. Unset: an empty one of 1 MiB, for drivers that start guests
@@ -29,6 +33,13 @@ package struct DriverVerifyOptions: OptionGroup {
 
     @Option("agent_image", .path, help: "A disk image whose guest runs the agent for passwords and file systems.")
     package var agentImage: String?
+
+    @Option("image_properties", .list, help: "Properties of image, as key=value.")
+    package var imageProperties: [String] = []
+
+    @Option("agent_image_properties", .list,
+        help: "Properties of agent_image, as key=value, such as hw_qemu_guest_agent=yes.")
+    package var agentImageProperties: [String] = []
 
     @Option("time_scale", .double(0.05...1000),
         help: "Multiplies every deadline: 1 for a simulator, 10 and more for guests that boot under emulation.")
@@ -77,7 +88,8 @@ package struct DriverVerifyOptions: OptionGroup {
     @Option("slow_metadata", .list,
         help: """
             Server metadata, as key=value, with which a call on the guest takes longer; {call} stands for the call's
-            name, {seconds} for how long. The fake driver understands fake:{call}:delay={seconds}.
+            name, {seconds} for how long. What begins with a call's name and | is for that call alone, instead of the
+            others. The fake driver understands fake:{call}:delay={seconds}, migrate|fake:migrate:duration={seconds}.
             """)
     package var slowMetadata: [String] = []
 
@@ -88,9 +100,38 @@ package struct DriverVerifyOptions: OptionGroup {
             """)
     package var failMetadata: [String] = []
 
+    @Option("deaf_metadata", .list,
+        help: "Server metadata with which a guest ignores requests to shut down; fake:deaf=true for the fake driver.")
+    package var deafMetadata: [String] = []
+
+    @Option("quiesce_limit",
+        help: "How long the driver lets file systems be frozen before it thaws them by itself.")
+    package var quiesceLimit = Duration.seconds(60)
+
+    @Option("may_turn_host_off", help: "Whether the node may be turned off, and on again through the driver.")
+    package var mayTurnHostOff = false
+
     @Option("second_config", .path,
         help: "A configuration file for a second node of the same driver, with which the first exchanges guests.")
     package var secondConfig: String?
+
+    @Option("helper_command",
+        help: """
+            Does what the suite cannot do by itself: it is run with a verb and words appended, and prints its answer.
+            What each verb means stands in the documentation of the conformance suite. Used for helper_parts.
+            """)
+    package var helperCommand: String?
+
+    @Option("helper_parts", .list,
+        help: "What helper_command can do: volumes, foreign_guests, accidents.")
+    package var helperParts: [String] = []
+
+    @Option("bridge",
+        help: """
+            A Linux bridge of this host that interfaces of guests are joined to. Unset: interfaces are joined to nothing
+            where the driver knows that, and else left out.
+            """)
+    package var bridge: String?
 
     package init() {}
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Deployment
 import DriverConformance
 import FoundationEssentials
+import Glibc
 
 /// `kilonovad driver verify`: the conformance suite on a driver as the daemon loads it.
 struct DriverVerifyCommand: AsyncParsableCommand {
@@ -44,7 +45,13 @@ struct DriverVerifyCommand: AsyncParsableCommand {
         let options = SuiteOptions(quick: quick, patterns: patterns, seed: seed)
         let signals = TerminationSignals()
         let report = await withTaskGroup(of: ConformanceReport?.self) { group in
-            group.addTask { await DriverSuite(subject, options).run { line in print(line) } }
+            group.addTask {
+                await DriverSuite(subject, options).run { line in
+                    print(line)
+                    // A run takes minutes; whoever follows it in a file shall see how far it is.
+                    fflush(nil)
+                }
+            }
             group.addTask {
                 await signals.wait()
                 return nil

@@ -58,9 +58,13 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 			current.cancel()
 		}
 		f.mutex.Unlock()
+	case "hang": // calls are taken and not answered until "up"
+		f.mutex.Lock()
+		f.isHanging = true
+		f.mutex.Unlock()
 	case "up":
 		f.mutex.Lock()
-		f.isDown = false
+		f.isDown, f.isHanging = false, false
 		f.mutex.Unlock()
 	case "version": // the server says that it speaks this version of the API
 		f.mutex.Lock()
@@ -90,6 +94,34 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 			vm := object.(*simulator.VirtualMachine)
 			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\n", vm.Self.Value, vm.Name, vm.Runtime.PowerState,
 				vm.Config.Hardware.NumCPU, vm.Config.Hardware.MemoryMB)
+		}
+	case "world": // what can be left behind
+		_, _ = fmt.Fprint(w, strings.Join(worldLines(), "\n"))
+	case "shadow": // a machine that keeps a volume; its number
+		machine, err := f.operator.make("volume-"+query.Get("id"), int64(number("gib", 1)))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = fmt.Fprint(w, machine.Reference().Value)
+	case "grow": // a shadow machine's disk
+		if err := grow(query.Get("machine"), int64(number("gib", 1))); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	case "foreign": // a machine of somebody else's; its instance UUID
+		id, err := f.operator.makeForeign()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = fmt.Fprint(w, id)
+	case "state": // a machine's power state
+		if vm := machineNamed(query.Get("machine")); vm != nil {
+			_, _ = fmt.Fprint(w, vm.Runtime.PowerState)
+		}
+	case "remove":
+		if err := f.operator.remove(query.Get("machine")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	case "power": // a machine's power state changes by somebody else's hand
 		for _, object := range simulator.Map.All("VirtualMachine") {

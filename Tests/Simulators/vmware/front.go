@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/ioutil"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -42,6 +43,9 @@ type front struct {
 	isDown  bool
 	version string
 	running map[*flight]bool
+
+	isHanging bool
+	operator  *operator
 }
 
 // A request that is being answered.
@@ -110,7 +114,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	current := &flight{cancel: cancel}
 	r = r.WithContext(context.WithValue(cut, flightKey{}, current))
 	f.mutex.Lock()
-	isDown := f.isDown
+	isDown, isHanging := f.isDown, f.isHanging
 	f.running[current] = true
 	f.mutex.Unlock()
 	defer func() {
@@ -119,6 +123,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mutex.Unlock()
 	}()
 	if isDown {
+		panic(http.ErrAbortHandler)
+	}
+	if isHanging {
+		// Only when the caller has sent everything and goes away does the server tell.
+		_, _ = ioutil.ReadAll(r.Body)
+		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	}
 	known := f.knows(r)
@@ -221,8 +231,9 @@ func (f *front) answer(c *call) string {
 		return envelope(c.method, `<returnval><ticket>mks-ticket</ticket><cfgFile>x.vmx</cfgFile>`+
 			`<host>127.0.0.1</host><port>902</port><sslThumbprint>00</sslThumbprint></returnval>`)
 	case "AcquireTicket":
+		host, port, _ := net.SplitHostPort(f.address)
 		return envelope(c.method, `<returnval><ticket>web-ticket</ticket><cfgFile>x.vmx</cfgFile>`+
-			`<host>127.0.0.1</host><port>443</port><sslThumbprint>00</sslThumbprint></returnval>`)
+			`<host>`+host+`</host><port>`+port+`</port><sslThumbprint>00</sslThumbprint></returnval>`)
 	case "RebootGuest":
 		return faultAnswer("ToolsUnavailable", "no tools run in the guest", "")
 	case "RelocateVM_Task":

@@ -32,6 +32,7 @@ func main() {
 	flag.IntVar(&model.Machine, "vms", 0, "foreign machines in each cluster")
 	flag.IntVar(&model.Datastore, "datastores", 1, "datastores")
 	port := flag.Int("port", 0, "port to listen on; 0 lets the system choose")
+	firstScreen := flag.Int("vnc", 0, "first of the 16 VNC ports of each host; hosts then have addresses for names")
 	flag.Parse()
 	model.Host = 0
 	if !*verbose {
@@ -44,7 +45,19 @@ func main() {
 	}
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *pass)}
 	server := model.Service.NewServer()
-	front := newFront(&url.URL{Scheme: "http", Host: server.URL.Host})
+	backend := &url.URL{Scheme: "http", Host: server.URL.Host}
+	front := newFront(backend)
+	var err error
+	if front.operator, err = newOperator(backend, model.Service.Listen.User); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if *firstScreen > 0 {
+		if err := serveScreens(*firstScreen, 16); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
 	if err != nil {

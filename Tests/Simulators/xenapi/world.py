@@ -290,6 +290,29 @@ class World:
                 lines.append("file %s" % name)
             return sorted(lines)
 
+    def lasting(self):
+        """What a caller can leave behind and what stays while a machine is only stopped and started, a line each with
+        the name of the machine where there is one. Cached images, which drivers may keep, are left out."""
+        with self.lock:
+            lines, held = [], {}
+            for ref, record in self.db["VM"].items():
+                kind = "snapshot" if record["is_a_snapshot"] else "VM"
+                lines.append("%s %s %s" % (kind, record["uuid"], record["name_label"]))
+                for vif in record["VIFs"]:
+                    lines.append("VIF %s %s" % (record["name_label"], self.db["VIF"][vif]["MAC"]))
+                for vbd in record["VBDs"]:
+                    disk = self.db["VBD"][vbd]
+                    lines.append("VBD %s %s" % (record["name_label"], disk["userdevice"]))
+                    held[disk["VDI"]] = record["name_label"]
+            for ref, record in self.db["VDI"].items():
+                if not record["name_label"].startswith("kilonova image ") or ref in held:
+                    lines.append("VDI %s %s %s" % (record["uuid"], record["name_label"], held.get(ref, "")))
+            for kind in ("SR", "network", "PBD"):
+                lines += ["%s %s" % (kind, record["uuid"]) for record in self.db[kind].values()]
+            known = {record["uuid"] for record in self.db["VDI"].values()}
+            lines += ["file %s" % name for name in os.listdir(os.path.join(self.directory, "vdi")) if name not in known]
+            return sorted(lines)
+
 
 def expression(text):
     """The tests that callers of get_all_records_where write: `field "a" = "b" and …`."""

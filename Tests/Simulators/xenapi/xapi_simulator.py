@@ -350,6 +350,8 @@ class Control:
         with world.lock:
             if verb == "dump":
                 return world.dump()
+            if verb == "world":
+                return world.lasting()
             if verb == "record":
                 return [world.wire(body["class"], record) for record in world.db[body["class"]].values()
                         if all(record.get(name) == value for name, value in body.get("where", {}).items())]
@@ -377,6 +379,23 @@ class Control:
                 world.targets[(body["portal"], body["name"])] = {
                     "luns": {int(lun): size for lun, size in body["luns"].items()}, "user": body.get("user"),
                     "password": body.get("password")}
+                world.save()
+            elif verb == "forget-target":
+                world.targets.pop((body["portal"], body["name"]), None)
+                world.save()
+            elif verb == "power":
+                found = world.find("VM", uuid=body["uuid"])
+                return world.get("VM", found[0])["power_state"] if found else ""
+            elif verb == "remove":
+                for vm in world.find("VM", uuid=body["uuid"]):
+                    if world.get("VM", vm)["power_state"] != "Halted":
+                        self.pool.machines.down(vm)
+                    self.pool.machines.destroy(vm)
+                world.save()
+            elif verb == "stop-guest":
+                for vm in world.find("VM", name_label="instance-" + body["guest"]):
+                    self.pool.machines.down(vm)
+                world.save()
             elif verb == "crash":
                 vm = world.find("VM", uuid=body["uuid"])[0]
                 self.pool.machines.down(vm)

@@ -138,7 +138,8 @@ struct Resizing: ResizingGuests {
             let record = await driver.threads.run { directory.record() }
             switch try await driver.presence(of: spec.id) {
             case .foreign(let name): throw LibvirtDriver.foreign(spec.id, name)
-            case .ours where record?.complete == true && record?.spawnedBy == call.operation:
+            case .ours(let power) where record?.complete == true && record?.spawnedBy == call.operation:
+                if spec.isRunning, power != .running { try await driver.startDomain(spec.id) }
                 return GuestIdentity(spec.id).handle
             case .ours where record?.complete != false: throw .refused("guest \(spec.id) exists here already")
             case .ours, .absent:
@@ -148,7 +149,7 @@ struct Resizing: ResizingGuests {
             let plan = try await driver.plan(spec)
             try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
                 let first = LibvirtDriver.newRecord(spec, call)
-                rollback.onFailure { await driver.threads.run { try? removeTree(directory.path) } }
+                rollback.onFailure { await driver.removeFiles(of: spec.id, directory) }
                 try await driver.files { () throws(FileFailure) in
                     try directory.create()
                     try directory.write(first)

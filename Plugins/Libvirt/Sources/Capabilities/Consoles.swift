@@ -64,8 +64,10 @@ struct Consoles: OfferingConsoles {
 /// Chooses ports for guests' serial consoles.
 enum SerialPorts {
     /// A port of the range that no definition below the directory names and that nothing listens on.
-    static func choose(_ range: ClosedRange<Int>, address: String, instancesPath: String) -> Int? {
-        var used: Set<Int> = []
+    static func choose(
+        _ range: ClosedRange<Int>, except taken: Set<Int>, address: String, instancesPath: String
+    ) -> Int? {
+        var used = taken
         for name in namesInDirectory(instancesPath) where name.count >= 36 {
             guard let text = try? readText("\(instancesPath)/\(name)/domain.xml", bytesMax: 1 << 20),
                 let document = try? XMLReader.parse(text)

@@ -7,12 +7,8 @@ struct Volumes: AttachingVolumes {
     let driver: LibvirtDriver
 
     func connector() async throws(DriverError) -> VolumeConnector {
-        let initiator = await driver.threads.run {
-            (try? readText("/etc/iscsi/initiatorname.iscsi", bytesMax: 4096))?.split(separator: "\n")
-                .first { $0.hasPrefix("InitiatorName=") }.map { String($0.dropFirst("InitiatorName=".count)) }
-        }
-        return VolumeConnector(
-            host: driver.host.nodeName, ip: driver.options.myAddress, initiator: initiator,
+        VolumeConnector(
+            host: driver.host.nodeName, ip: driver.options.myAddress, initiator: await driver.initiator(),
             kinds: driver.facts.volumeKinds)
     }
 
@@ -240,7 +236,19 @@ extension LibvirtDriver {
             hasDirectAccess = await threads.run { opensDirectly(path) }
         }
         return try VolumeDisk.element(
-            volume, device: device, bus: bus, bootOrder: bootOrder, hasDirectAccess: hasDirectAccess)
+            volume, device: device, bus: bus, bootOrder: bootOrder, hasDirectAccess: hasDirectAccess,
+            initiator: volume.connection.kind == .iscsi ? await initiator() : nil)
+    }
+
+    /// The name under which QEMU asks iSCSI targets, which the volume service lets in: the host's, where it has one,
+    /// else one that is made from the node's, as QEMU's own choice would differ from guest to guest.
+    func initiator() async -> String {
+        let known: String? = await threads.run {
+            (try? readText("/etc/iscsi/initiatorname.iscsi", bytesMax: 4096))?.split(separator: "\n")
+                .first { $0.hasPrefix("InitiatorName=") }.map { String($0.dropFirst("InitiatorName=".count)) }
+        }
+        let node = host.nodeName.lowercased().filter { $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) }
+        return known ?? "iqn.2008-11.org.linux-kvm:\(node)"
     }
 
     /// Device names that the guest has anywhere: as it is kept, in rescue, and now.

@@ -33,11 +33,17 @@ enum VolumeDisk {
     ///   - device: name in the guest's order of devices, `vdb`.
     ///   - bootOrder: place in the order of devices to boot from, from 1.
     ///   - hasDirectAccess: whether its file can be opened past the host's cache; not asked for other kinds.
+    ///   - initiator: the name that an iSCSI target is asked under; not asked for other kinds.
     /// - Throws: ``DriverError/notSupported(_:)``.
     static func element(
-        _ volume: VolumeSpec, device: String, bus: String, bootOrder: Int? = nil, hasDirectAccess: Bool = true
+        _ volume: VolumeSpec, device: String, bus: String, bootOrder: Int? = nil, hasDirectAccess: Bool = true,
+        initiator: String? = nil
     ) throws(DriverError) -> XMLElement {
-        let (type, format, source) = try source(volume)
+        let (type, format, place) = try source(volume)
+        var source = place
+        if let initiator, volume.connection.kind == .iscsi {
+            source.add(XMLElement("initiator", [:], [XMLElement("iqn", ["name": initiator])]))
+        }
         var element = XMLElement("disk", ["type": type, "device": "disk"])
         var driver = XMLElement("driver", ["name": "qemu", "type": format])
         // Through the host's cache only where nothing else works, and then with every write brought to disk when

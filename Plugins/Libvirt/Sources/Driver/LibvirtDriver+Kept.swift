@@ -121,7 +121,22 @@ extension LibvirtDriver {
     func abortable(
         _ guest: GuestID, _ body: @escaping @Sendable (LibvirtConnection) throws(LibvirtFailure) -> Void
     ) async throws(DriverError) {
-        let finished = Locked(false)
+        let (failure, wasStopped) = await stoppable(guest, body) { domain throws(LibvirtFailure) in
+            try domain.abortJob()
+        }
+        if let failure { throw wasStopped ? .cancelled : failure }
+    }
+
+    /// Runs a call of libvirt's that another call ends: when the task is cancelled, that one is made again and again
+    /// until the first has ended.
+    ///
+    /// - Returns: how the call failed, if it did, and whether `stop` was called, with its last call behind it. The call
+    ///   may have succeeded all the same.
+    func stoppable(
+        _ guest: GuestID, _ body: @escaping @Sendable (LibvirtConnection) throws(LibvirtFailure) -> Void,
+        stop: @escaping @Sendable (borrowing LibvirtDomain) throws(LibvirtFailure) -> Void
+    ) async -> (failure: DriverError?, wasStopped: Bool) {
+        let stopper = Stopper()
         let session = session
         let failure: DriverError? = await withTaskCancellationHandler {
             do throws(DriverError) {
@@ -131,17 +146,43 @@ extension LibvirtDriver {
                 return error
             }
         } onCancel: {
-            Task {
-                while !finished.with({ $0 }) {
-                    try? await session.change(guest) { connection throws(LibvirtFailure) in
-                        try connection.domain(guest)?.abortJob()
-                    }
-                    try? await Task.sleep(for: .milliseconds(100))
+            stopper.begin {
+                try? await session.change(guest) { connection throws(LibvirtFailure) in
+                    if let domain = try connection.domain(guest) { try stop(domain) }
                 }
             }
         }
-        finished.with { $0 = true }
-        if let failure { throw Task.isCancelled ? .cancelled : failure }
+        return (failure, await stopper.end())
+    }
+
+    /// What stops a call whose task was cancelled.
+    private final class Stopper: Sendable {
+        private struct State {
+            var isOver = false
+            var work: Task<Void, Never>?
+        }
+        private let state = Locked(State())
+
+        func begin(_ stop: @escaping @Sendable () async -> Void) {
+            state.with { state in
+                guard !state.isOver else { return }
+                state.work = Task {
+                    while !self.state.with({ $0.isOver }) {
+                        await stop()
+                        try? await Task.sleep(for: .milliseconds(100))
+                    }
+                }
+            }
+        }
+
+        func end() async -> Bool {
+            let work = state.with { state in
+                state.isOver = true
+                return state.work
+            }
+            await work?.value
+            return work != nil
+        }
     }
 
     /// Waits a moment; a cancelled task ends the wait.

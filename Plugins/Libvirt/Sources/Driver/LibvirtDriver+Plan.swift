@@ -153,11 +153,25 @@ extension LibvirtDriver {
     /// A port for one more serial console.
     func serialPort() async throws(DriverError) -> Int {
         let (range, address, instances) = (options.serialPorts, options.consoleListen, options.instancesPath)
-        let port = await threads.run { SerialPorts.choose(range, address: address, instancesPath: instances) }
-        guard let port else {
-            throw .insufficientResources(
-                "no port of [libvirt] serial_port_range = \(range.lowerBound):\(range.upperBound) is free")
+        while true {
+            // Several guests are made at once, and it takes each a while until its definition names its port.
+            let recent: Set<Int> = chosenPorts.with { ports in
+                ports = ports.filter { ContinuousClock.now - $0.value < .seconds(60) }
+                return Set(ports.keys)
+            }
+            let port = await threads.run {
+                SerialPorts.choose(range, except: recent, address: address, instancesPath: instances)
+            }
+            guard let port else {
+                throw .insufficientResources(
+                    "no port of [libvirt] serial_port_range = \(range.lowerBound):\(range.upperBound) is free")
+            }
+            let isMine = chosenPorts.with { ports in
+                guard ports[port] == nil else { return false }
+                ports[port] = .now
+                return true
+            }
+            if isMine { return port }
         }
-        return port
     }
 }

@@ -9,9 +9,9 @@ extension LibvirtDriver {
             let record = try await self.files { () throws(FileFailure) in directory.record() }
             switch try await self.presence(of: spec.id) {
             case .foreign(let name): throw Self.foreign(spec.id, name)
-            case .ours(let power)
-            where record?.complete == true && record?.spawnedBy == call.operation
-                && (power == .running || !spec.isRunning):
+            case .ours(let power) where record?.complete == true && record?.spawnedBy == call.operation:
+                // The hypervisor may have died since and taken the guest along, or left it standing still.
+                if spec.isRunning, power != .running { try await self.startDomain(spec.id) }
                 return GuestIdentity(spec.id).handle
             case .ours where record?.complete != false:
                 throw .refused("guest \(spec.id) exists already")
@@ -28,13 +28,33 @@ extension LibvirtDriver {
         let plan = try await plan(spec)
         try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
             let first = Self.newRecord(spec, call)
-            rollback.onFailure { [threads] in await threads.run { try? removeTree(directory.path) } }
+            rollback.onFailure { await self.removeFiles(of: spec.id, directory) }
             try await self.files { () throws(FileFailure) in
                 try directory.create()
                 try directory.write(first)
             }
             let disks = try await self.makeDisks(spec, directory)
             try await self.establish(spec, plan, disks, call, directory)
+        }
+    }
+
+    /// Undo of a guest's files. While libvirt may have the guest they stay, with the record by which a repeated call
+    /// and a removal know it.
+    func removeFiles(of guest: GuestID, _ directory: GuestDirectory) async {
+        guard await isGone(guest) else { return }
+        await threads.run { try? removeTree(directory.path) }
+    }
+
+    /// Whether libvirt says that it has no such guest.
+    private func isGone(_ guest: GuestID) async -> Bool {
+        do throws(DriverError) {
+            // Not `read`: also a cancelled call cleans up.
+            return try await session.change { connection throws(LibvirtFailure) in
+                guard let domain = try connection.domain(guest) else { return true }
+                return domain.id == nil
+            }
+        } catch {
+            return false
         }
     }
 
@@ -82,32 +102,22 @@ extension LibvirtDriver {
 
     /// Starts a defined guest. Cancelling the task stops the start, which then fails.
     func startDomain(_ guest: GuestID) async throws(DriverError) {
-        let finished = Locked(false)
-        let session = session
-        let started: DriverError? = await withTaskCancellationHandler {
-            do throws(DriverError) {
-                try await session.change(guest) { connection throws(LibvirtFailure) in
-                    guard let domain = try connection.domain(guest) else { throw .noDomain("start the guest") }
-                    try domain.start()
-                    if try domain.powerState() == .paused { try domain.resume() }
-                }
-                return nil
-            } catch {
-                return error
-            }
-        } onCancel: {
+        let (failure, wasStopped) = await stoppable(guest) { connection throws(LibvirtFailure) in
+            guard let domain = try connection.domain(guest) else { throw .noDomain("start the guest") }
+            try domain.start()
+            if try domain.powerState() == .paused { try domain.resume() }
+        } stop: { domain throws(LibvirtFailure) in
             // libvirt lets a second call end a guest that is still starting.
-            Task {
-                while !finished.with({ $0 }) {
-                    try? await session.change(guest) { connection throws(LibvirtFailure) in
-                        try connection.domain(guest)?.stop()
-                    }
-                    try? await Task.sleep(for: .milliseconds(100))
-                }
-            }
+            try domain.stop()
         }
-        finished.with { $0 = true }
-        if let started { throw Task.isCancelled ? .cancelled : started }
+        if wasStopped {
+            // The stop may have come before the start, too early to stop anything.
+            try await session.change(guest) { connection throws(LibvirtFailure) in
+                try connection.domain(guest)?.stop()
+            }
+            throw .cancelled
+        }
+        if let failure { throw failure }
     }
 
     func destroy(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
@@ -120,6 +130,9 @@ extension LibvirtDriver {
                 try removeTree(departed.path)
                 try removed.note(guest, operation: call.operation)
             }
+            // Whoever waits for the guest's files shall not get what is no more.
+            let departure = self.departures.with { $0.removeValue(forKey: guest) }
+            for file in departure?.files ?? [] { await self.host.withdrawFile(file) }
         }
     }
 

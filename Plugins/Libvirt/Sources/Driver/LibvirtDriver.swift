@@ -23,6 +23,8 @@ final class LibvirtDriver: ComputeDriver {
     let departures = Locked<[GuestID: MovePackage]>([:])
     /// What was offered at the last check of a live move of each guest.
     let liveOffers = Locked<[GuestID: [FileOffer]]>([:])
+    /// Ports that were chosen for serial consoles a moment ago: nothing listens on them yet.
+    let chosenPorts = Locked<[Int: ContinuousClock.Instant]>([:])
     private let locks = GuestLocks()
     private let source: InventorySource
 

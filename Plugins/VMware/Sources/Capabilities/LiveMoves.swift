@@ -68,7 +68,18 @@ struct LiveMoves: LiveMigratingGuests {
     func prepareArrival(
         of spec: GuestSpec, _ move: LiveMove, _ package: MovePackage, _ call: DriverCall
     ) async throws(DriverError) -> MovePackage {
-        package  // vCenter makes at the destination what it needs there
+        let driver = try parts.driver()
+        // vCenter makes at the destination what it needs there; only the host may have gone since the offer.
+        return try await driver.serve { () async throws(VimFailure) in
+            let content = try package.content(as: Offer.self)
+            let query = PropertyQuery.cluster(driver.cluster.reference, ["HostSystem": Mirror.hostPaths])
+            let hosts = try await driver.client.retrieve(query, pageMax: driver.options.objectsMax)
+                .map { HostFacts($0) }
+            guard hosts.contains(where: { $0.reference == content.host && $0.isUsable }) else {
+                throw .driver(.refused("the host that cluster \(driver.cluster.name) offered cannot be used any more"))
+            }
+            return package
+        }
     }
 
     func migrate(
@@ -128,9 +139,26 @@ struct LiveMoves: LiveMigratingGuests {
 
     func finishDeparture(
         of guest: GuestID, _ package: MovePackage, _ call: DriverCall
-    ) async throws(DriverError) {}  // nothing of it is left here
+    ) async throws(DriverError) {
+        let driver = try parts.driver()
+        // Nothing of it is left here once it has gone.
+        try await driver.serve { () async throws(VimFailure) in
+            guard try await driver.find(guest) == nil else {
+                throw .driver(.refused("guest \(guest) is still in cluster \(driver.cluster.name)"))
+            }
+        }
+    }
 
     func abandonArrival(
         of guest: GuestID, _ package: MovePackage, _ call: DriverCall
-    ) async throws(DriverError) {}  // nothing was made
+    ) async throws(DriverError) {
+        let driver = try parts.driver()
+        // Nothing was made for it. Whoever is told so shall have been heard by vCenter.
+        try await driver.serve { () async throws(VimFailure) in
+            if try await driver.find(guest) != nil {
+                driver.host.log(
+                    .warning, "the arrival of a guest that has come is abandoned", ["guest.id": guest.description])
+            }
+        }
+    }
 }

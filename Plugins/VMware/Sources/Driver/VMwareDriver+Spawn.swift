@@ -31,6 +31,7 @@ extension VMwareDriver {
                     "port \(interface.portID) is bound as \(interface.binding.kind.rawValue); vSphere connects "
                         + "guests to its own networks only"))
         }
+        try await requireUsableHost()
         try await withRollback { (rollback: inout Rollback) async throws(VimFailure) in
             let (datastore, disk) = try await prepareDisk(spec, plan)
             let reference = try await create(spec, plan, call, datastore)
@@ -44,6 +45,19 @@ extension VMwareDriver {
             }
             try await finish(spec, call, try await Machine.read(reference, spec.id, client))
         }
+    }
+
+    /// Refuses to build where no host could run the guest: machines can be made all the same, which would help nobody.
+    private func requireUsableHost() async throws(VimFailure) {
+        // Asked and not mirrored: maintenance may have ended a moment ago.
+        let query = PropertyQuery.cluster(cluster.reference, ["HostSystem": Mirror.hostPaths])
+        let hosts = try await client.retrieve(query, pageMax: options.objectsMax).map { HostFacts($0) }
+        guard !hosts.contains(where: \.isUsable) else { return }
+        let maintained = hosts.count(where: \.isInMaintenance)
+        throw .driver(
+            .insufficientResources(
+                "none of the \(hosts.count) hosts of cluster \(cluster.name) takes guests; \(maintained) are in "
+                    + "maintenance"))
     }
 
     /// Gives the machine the name that people see, marks it complete and starts it.

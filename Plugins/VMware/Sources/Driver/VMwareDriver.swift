@@ -88,7 +88,7 @@ final class VMwareDriver: ComputeDriver {
         removed = RemovedGuests(folder: host.stateDirectory + "/removed")
         folderLock = KeyedLocks()
         var capabilities = Capabilities(
-            bindings: [.network, .unbound], imageFormats: ["vmdk", "iso", "raw"],
+            bindings: [.network, .unbound], imageFormats: ImageInspection.formats,
             facts: [.configDrive, .uefi, .secureBoot, .bootFromVolume], traits: MachinePlan.traits)
         let parts = DriverParts()
         capabilities.suspending = Suspending(parts)

@@ -78,7 +78,8 @@ struct ImageCache: Sendable {
     func image(
         _ image: ImageSpec, _ plan: MachinePlan, on datastore: String, for guest: GuestID?
     ) async throws(VimFailure) -> StoredImage {
-        try await locks.alone("\(image.id)@\(datastore)") { () async throws(VimFailure) in
+        try ImageInspection.checkFormat(of: image)
+        return try await locks.alone("\(image.id)@\(datastore)") { () async throws(VimFailure) in
             var found = try await self.stored(image.id, datastore)
             if found == nil { found = try await self.fetch(image, plan, datastore, guest) }
             guard let found else {

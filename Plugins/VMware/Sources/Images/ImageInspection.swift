@@ -23,13 +23,25 @@ enum ImageContent: Hashable, Sendable {
 /// Looks at an image's headers before anything of it reaches the hypervisor. The file is hostile until then: a VMDK
 /// that names other files would hand out whatever the server can read.
 enum ImageInspection {
+    /// Disk formats that can be brought to a datastore.
+    static let formats: Set<String> = ["vmdk", "iso", "raw"]
     private static let sector: UInt64 = 512
     private static let descriptorBytesMax: UInt64 = 1 << 20
     /// vSphere's largest disk.
     private static let diskBytesMax: UInt64 = 62 << 40
 
+    /// Refuses an image in a format that is not known, also where the image itself is known already.
+    ///
+    /// - Throws: ``DriverError/imageUnacceptable(_:)`` with the format.
+    static func checkFormat(of image: ImageSpec) throws(VimFailure) {
+        guard formats.contains(image.diskFormat) else {
+            throw refusal(image, "disk format '\(image.diskFormat)' is not known to vSphere")
+        }
+    }
+
     /// - Throws: ``DriverError/imageUnacceptable(_:)`` with the reason.
     static func inspect(_ path: String, declared image: ImageSpec) throws(VimFailure) -> ImageContent {
+        try checkFormat(of: image)
         let file = try LocalFile(reading: path)
         let head = try file.read(4096, at: 0)
         let content: ImageContent
@@ -39,10 +51,9 @@ enum ImageInspection {
             content = .iso(bytes: file.length)
         case "vmdk" where head.starts(with: Array("KDMV".utf8)):
             content = try hostedSparse(file, head, image)
-        case "vmdk", "raw":
+        default:
             try refuseOtherFormats(head, image)
             content = .flat(bytes: file.length)
-        default: throw refusal(image, "disk format '\(image.diskFormat)' is not known to vSphere")
         }
         guard content.diskBytes > 0, content.diskBytes % sector == 0 else {
             throw refusal(image, "its size of \(content.diskBytes) bytes is no whole number of sectors")

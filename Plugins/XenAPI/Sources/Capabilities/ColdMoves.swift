@@ -181,6 +181,7 @@ struct ColdMoves: ResizingGuests {
 
     func confirmDeparture(of guest: GuestID, _ package: MovePackage, _ call: DriverCall) async throws(DriverError) {
         try await driver.guestGate.pass(guest) { () async throws(DriverError) in
+            try await driver.admit(call, guest)
             if let machine = try await driver.departedMachine(guest) { try await driver.remove(machine, of: guest) }
             await endOffers(package, guest)
         }
@@ -188,9 +189,7 @@ struct ColdMoves: ResizingGuests {
 
     func abandonArrival(of guest: GuestID, _ package: MovePackage, _ call: DriverCall) async throws(DriverError) {
         try await driver.guestGate.pass(guest) { () async throws(DriverError) in
-            if case .foreign(let name) = try await driver.presence(of: guest) {
-                throw XenAPIDriver.foreign(guest, name)
-            }
+            try await driver.admit(call, guest)
             try await driver.removeEverything(guest)
         }
     }
@@ -199,6 +198,7 @@ struct ColdMoves: ResizingGuests {
         -> GuestHandle
     {
         try await driver.guestGate.pass(spec.id) { () async throws(DriverError) in
+            try await driver.admit(call, spec.id)
             let machine: Machine
             if let departed = try await driver.departedMachine(spec.id) {
                 if case .ours = try await driver.presence(of: spec.id) {

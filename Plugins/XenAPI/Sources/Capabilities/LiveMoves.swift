@@ -47,10 +47,7 @@ struct LiveMoves: LiveMigratingGuests {
 
     func offer(for spec: GuestSpec, _ move: LiveMove) async throws(DriverError) -> MovePackage {
         let repository = try await Repositories(client: client, place: driver.place).guests()
-        let enabled = try await client.call(
-            "host.get_enabled", [.text(driver.place.reference)], "tell whether the host is enabled"
-        ).truth
-        guard enabled else { throw .refused("The host \(driver.place.name) is in maintenance.") }
+        try await requireEnabledHost()
         let networks = Networks(client: client, option: driver.options.integrationNetwork)
         for interface in spec.interfaces { _ = try await networks.find(for: interface) }
         return try LivePackage(
@@ -107,6 +104,8 @@ struct LiveMoves: LiveMigratingGuests {
         async throws(DriverError) -> MovePackage
     {
         var contents = try LivePackage(package)
+        // Asked again: time has passed since the offer.
+        try await requireEnabledHost()
         return try await withRollback { (rollback: inout Rollback) async throws(DriverError) in
             for volume in spec.volumes {
                 try Volumes.check(volume)
@@ -126,6 +125,13 @@ struct LiveMoves: LiveMigratingGuests {
             }
             return try contents.package()
         }
+    }
+
+    private func requireEnabledHost() async throws(DriverError) {
+        let enabled = try await client.call(
+            "host.get_enabled", [.text(driver.place.reference)], "tell whether the host is enabled"
+        ).truth
+        guard enabled else { throw .refused("The host \(driver.place.name) is in maintenance.") }
     }
 
     /// The network over which hosts talk to one another.
@@ -249,6 +255,10 @@ struct LiveMoves: LiveMigratingGuests {
     }
 
     func finishDeparture(of guest: GuestID, _ package: MovePackage, _ call: DriverCall) async throws(DriverError) {
+        // Once more a look at the pool: what follows swallows failures.
+        if let machine = try await anywhere(guest), machine.host == driver.place.reference {
+            throw .refused("Guest \(guest) still runs on this host.")
+        }
         await release(try LivePackage(package).volumes)
     }
 
@@ -334,7 +344,10 @@ struct Evacuation: EvacuatingGuests {
 
     func forget(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
         try await driver.guestGate.pass(guest) { () async throws(DriverError) in
-            // The pool has one machine for the guest: if it is elsewhere now, nothing of it is here.
+            // The pool has one machine for the guest: if it is elsewhere now, nothing of it is here, but its number is.
+            if let machine = try await driver.machineInPool(guest), machine.operation > call.operation {
+                throw XenAPIDriver.stale(guest, call, machine.operation)
+            }
             guard case .ours(let machine) = try await driver.presence(of: guest) else { return }
             driver.mirror.expectEnd(of: machine.reference)
             try await driver.pullThePlug(machine)

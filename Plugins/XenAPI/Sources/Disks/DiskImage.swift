@@ -8,6 +8,8 @@ struct DiskImage: Hashable, Sendable {
     /// Size of the disk that it describes.
     let virtualBytes: UInt64
 
+    /// Disk formats that can be imported.
+    static let formats: Set<String> = ["raw", "vhd"]
     private static let bytesMax: UInt64 = 2040 << 30
 
     /// Formats that a raw disk must not look like: declared wrongly, or made to be taken for something else.
@@ -18,11 +20,21 @@ struct DiskImage: Hashable, Sendable {
         ("luks", 0, [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe]),
     ]
 
+    /// Refuses an image in a format that is not known, also where the image itself is known already.
+    ///
+    /// - Throws: ``DriverError/imageUnacceptable(_:)`` with the format.
+    static func checkFormat(_ declared: String) throws(DriverError) {
+        guard formats.contains(declared) else {
+            throw .imageUnacceptable("Images of format \(declared) cannot be used on XenAPI nodes; raw and vhd can.")
+        }
+    }
+
     /// Inspects a file and holds it against the image's declared format.
     ///
     /// - Throws: ``DriverError/imageUnacceptable(_:)`` with what is wrong; ``DriverError/failed(_:)`` when the file
     ///   cannot be read.
     static func inspect(_ path: String, declared: String) throws(DriverError) -> DiskImage {
+        try checkFormat(declared)
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .failed("\(path) cannot be read: error \(errno)") }
         defer { close(descriptor) }
@@ -44,11 +56,9 @@ struct DiskImage: Hashable, Sendable {
             }
             guard size <= bytesMax else { throw .imageUnacceptable("The image is larger than \(bytesMax >> 30) GiB.") }
             return DiskImage(format: .raw, virtualBytes: size)
-        case "vhd":
+        default:
             let virtual = try checkVHD(head: head, footer: footer, size: size) { bytes(at: $0, 1024) }
             return DiskImage(format: .vhd, virtualBytes: virtual)
-        default:
-            throw .imageUnacceptable("Images of format \(declared) cannot be used on XenAPI nodes; raw and vhd can.")
         }
     }
 

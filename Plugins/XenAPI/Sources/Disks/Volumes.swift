@@ -29,6 +29,8 @@ struct Volumes: Sendable {
         }
         let known = try await client.call("SR.get_by_uuid", [.text(volume.id.description)], accepting: ["UUID_INVALID"])
         if let reference = known?.reference {
+            // An attempt that was cut short may have left it without the mark by which it is removed one day.
+            try await driver.mark(reference, [Mark.volume: volume.id.description], of: "SR")
             try await plug(reference, target)
             return try await disk(in: reference, lun: target.lun, of: volume.id)
         }

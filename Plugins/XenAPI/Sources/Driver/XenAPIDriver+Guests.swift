@@ -95,7 +95,7 @@ extension XenAPIDriver {
         return machine
     }
 
-    private static func stale(_ guest: GuestID, _ call: DriverCall, _ seen: Int64) -> DriverError {
+    static func stale(_ guest: GuestID, _ call: DriverCall, _ seen: Int64) -> DriverError {
         .stale("operation \(call.operation) on guest \(guest) comes after operation \(seen)")
     }
 

@@ -70,6 +70,7 @@ extension XenAPIDriver {
             throw .refused("A guest of XenAPI has at most \(Networks.interfacesMax) interfaces.")
         }
         for volume in spec.volumes { try Volumes.check(volume) }
+        if let image = spec.image { try DiskImage.checkFormat(image.diskFormat) }
         guard spec.image != nil || spec.bootVolume != nil else {
             throw .refused("The guest has neither an image nor a volume to boot from.")
         }

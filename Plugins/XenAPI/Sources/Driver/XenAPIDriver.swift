@@ -70,7 +70,7 @@ final class XenAPIDriver: ComputeDriver {
 
     var capabilities: Capabilities {
         var capabilities = Capabilities(
-            bindings: [.network, .unbound], imageFormats: ["raw", "vhd"],
+            bindings: [.network, .unbound], imageFormats: DiskImage.formats,
             facts: [
                 .configDrive, .deviceTags, .taggedInterfaces, .taggedVolumes, .bootFromVolume, .rescueOfVolumes,
                 .trustedImages, .uefi,

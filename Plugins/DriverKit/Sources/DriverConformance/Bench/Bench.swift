@@ -119,14 +119,22 @@ final class Bench: Sendable {
         made.with { $0.departures.append(departure) }
     }
 
-    /// Makes a volume that the driver takes.
+    /// Makes a volume that the driver takes: of the given kind, or of the first kind that the driver names and the
+    /// subject makes.
     func volume(_ kind: VolumeConnection.Kind? = nil, sizeGiB: Int = 1) async throws -> VolumeSpec {
         guard let volumes = subject.volumes else { throw CaseSkip.notShown(SubjectPart.volumes.absence) }
-        guard let volume = try await volumes.make(kind, sizeGiB: sizeGiB) else {
-            throw CaseSkip.notShown("there are no volumes of the kind \(kind?.rawValue ?? "any")")
+        var kinds = kind.map { [$0] } ?? []
+        if kind == nil, let attaching = capabilities.volumes {
+            let taken = try await attaching.connector().kinds
+            kinds = VolumeConnection.Kind.allCases.filter(taken.contains)
         }
-        track(volume)
-        return volume
+        for candidate in kinds {
+            guard let volume = try await volumes.make(candidate, sizeGiB: sizeGiB) else { continue }
+            track(volume)
+            return volume
+        }
+        let names = kinds.map(\.rawValue).joined(separator: ", ")
+        throw CaseSkip.notShown("there are no volumes of the kind \(names)")
     }
 
     /// Sees to it that a volume is removed after the case.

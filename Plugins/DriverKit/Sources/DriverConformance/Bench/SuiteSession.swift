@@ -157,19 +157,21 @@ final class SuiteSession: Sendable {
         case .failure(let error): problems.append(told(error))
         case .late: problems.append("it did not end within \(limits.scaled(candidate.deadline))")
         }
-        problems += await tidyUp(bench, nodes)
+        problems += await tidyUp(bench, nodes, mayBeDown: candidate.parts.contains(.hypervisorControl))
         if problems.isEmpty { problems += try await leaks(nodes, since: before) }
         guard problems.isEmpty else { throw CaseFailure(description: problems.joined(separator: "; ")) }
         if let skip { throw skip }
     }
 
     /// Brings the hypervisor and the drivers back if the case left them off, and removes what it made.
-    private func tidyUp(_ bench: Bench, _ nodes: [Node]) async -> [String] {
+    private func tidyUp(_ bench: Bench, _ nodes: [Node], mayBeDown: Bool) async -> [String] {
         let limit = limits.scaled(.seconds(30))
         let outcome = await bounded(limit) {
             for node in nodes {
                 try await node.subject.hypervisor?.revive()
                 if !node.isOpen { try await node.start() }
+                // The next case shall find the driver as it usually is; that it does so is for the cases to show.
+                if mayBeDown { try? await bench.expectHealth(healthy: true, "after the case", on: node) }
             }
             return await bench.cleanUp()
         }

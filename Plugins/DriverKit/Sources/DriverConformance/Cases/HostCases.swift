@@ -124,6 +124,8 @@ extension ConformanceCase {
             shared: .excludes
         ) { bench in
             let (guest, host) = (try await bench.spawn(), try bench.maintenance())
+            // It may be moved to the other node, where it must be removed.
+            if let other = bench.otherNode { bench.track(guest.id, on: other) }
             do {
                 try await host.setMaintenance(true, bench.call())
             } catch {

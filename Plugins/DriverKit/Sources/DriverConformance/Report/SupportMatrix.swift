@@ -90,8 +90,15 @@ public struct SupportMatrix: Sendable {
     /// What was not shown or failed, with the reason, so that a mark can be understood.
     private func notes(_ report: ConformanceReport) -> [String] {
         var lines: [String] = []
-        for result in report.results where result.outcome == .failed || result.outcome == .notShown {
-            lines.append("- `\(result.id)` (\(result.outcome.rawValue)): \(result.reason ?? "")")
+        for outcome in [ConformanceReport.Outcome.failed, .notShown] {
+            // Many cases lack the same thing.
+            let results = report.results.filter { $0.outcome == outcome }
+            var reasons: [String] = []
+            for result in results where !reasons.contains(result.reason ?? "") { reasons.append(result.reason ?? "") }
+            for reason in reasons {
+                let cases = results.filter { ($0.reason ?? "") == reason }.map { "`\($0.id)`" }
+                lines.append("- \(outcome.rawValue), \(reason): \(cases.joined(separator: ", "))")
+            }
         }
         return lines.isEmpty ? [] : ["", "## \(report.subject): what failed or was not shown", ""] + lines
     }

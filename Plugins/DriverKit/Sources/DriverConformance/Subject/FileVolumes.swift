@@ -50,6 +50,12 @@ public struct FileVolumes: ConformanceVolumes {
         return Array(data ?? Data())
     }
 
+    /// Whether a volume is one of these files.
+    public func holds(_ volume: VolumeSpec) -> Bool {
+        guard case .file(let path, _) = volume.connection else { return false }
+        return path == directory + "/volume-" + volume.id.description
+    }
+
     private func path(_ volume: VolumeSpec) throws -> String {
         guard case .file(let path, _) = volume.connection else {
             throw NoFile(description: "volume \(volume.id) is no file")

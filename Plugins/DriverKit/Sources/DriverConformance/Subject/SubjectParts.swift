@@ -26,7 +26,7 @@ public protocol GuestAccidents: Sendable {
 
 /// Makes volumes for the suite.
 public protocol ConformanceVolumes: Sendable {
-    /// Makes an empty volume of a kind that the driver takes; `nil` when it has none of that kind.
+    /// Makes an empty volume of that kind, or of any where none is named; `nil` when it has none of that kind.
     func make(_ kind: VolumeConnection.Kind?, sizeGiB: Int) async throws -> VolumeSpec?
     /// Makes a volume that a guest boots from; `nil` when there is none.
     func makeBootable() async throws -> VolumeSpec?
