@@ -20,5 +20,5 @@ mkdir -p "$(dirname "$output")"
 partial=$(mktemp "$output.XXXXXX")
 trap 'rm -f "$partial"' EXIT
 cd "$here"
-GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS= nice go build -o "$partial" .
+GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS='' nice go build -o "$partial" .
 mv "$partial" "$output"

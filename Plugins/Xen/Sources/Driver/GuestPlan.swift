@@ -48,7 +48,7 @@ struct GuestPlan: Sendable {
         switch spec.binding {
         case .bridge(let bridge, let tap):
             return XenGuest.Interface(macAddress: spec.macAddress, bridge: bridge, name: tap, mtu: spec.mtu)
-        case .unbound: throw .notSupported("The Xen driver joins interfaces to bridges only")
+        case .network, .unbound: throw .notSupported("The Xen driver joins interfaces to bridges only")
         }
     }
 
