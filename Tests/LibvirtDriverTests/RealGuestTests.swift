@@ -214,7 +214,7 @@ struct RealGuestTests {
         await driver.shutDown()
     }
 
-    @Test func guestsOutliveTheDriverAndTheDaemon() async throws {
+    @Test(.timeLimit(.minutes(3))) func guestsOutliveTheDriverAndTheDaemon() async throws {
         let real = try await RealHost { $0.inventoryInterval = .milliseconds(200) }
         let driver = real.driver
         let (first, second) = (guestSpec(real.blank), guestSpec(real.blank))
