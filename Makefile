@@ -50,7 +50,7 @@ clean: ## remove what was built
 
 .PHONY: test test-unit test-libvirt test-e2e test-nodes test-drivers test-tsan crash-matrix fuzz contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
-	@$(scripts)/test.sh unit drivers fake libvirt nodes
+	@$(scripts)/test.sh unit fake libvirt drivers
 
 test-unit: ## the tests in Swift
 	@$(scripts)/test.sh unit

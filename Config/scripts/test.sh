@@ -10,7 +10,7 @@ set -euo pipefail
 scripts=$root/Config/scripts
 cd "$root"
 
-[ $# -gt 0 ] || set -- unit drivers fake libvirt nodes
+[ $# -gt 0 ] || set -- unit fake libvirt drivers
 for set_name; do
     case $set_name in
     unit | drivers | fake | libvirt | nodes) ;;
