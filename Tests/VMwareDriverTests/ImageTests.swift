@@ -51,6 +51,12 @@ import Testing
         #expect(try inspect(iso, "iso") == .iso(bytes: UInt64(iso.count)))
     }
 
+    @Test func oneFileByTwoPathsIsWrittenOnce() {
+        let (long, date) = ([UInt8](repeating: 1, count: 9000), Timestamp(microseconds: 0))
+        let image = ISOImage.bytes(["a/b": long, "a//b": [2], "/a/b/": [3]], label: "x", date: date)
+        #expect(image == ISOImage.bytes(["a/b": long], label: "x", date: date))
+    }
+
     @Test func hostileImagesAreRefused() throws {
         let bad: [(String, [UInt8], String)] = [
             ("empty", [], "vmdk"), ("odd length", [1, 2, 3], "raw"),

@@ -40,7 +40,7 @@ import Testing
         "<a>&#xD800;</a>", "<a>&#99999999999;</a>", "<a>&</a>", "<a>\u{1}</a", "<?xml",
         "<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
         "<!DOCTYPE l [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'><!ENTITY c '&b;&b;&b;&b;'>]><l>&c;</l>",
-        "<a><!ENTITY x 'y'></a>",
+        "<a><!ENTITY x 'y'></a>", "<a:/>", "<a:>x</a:>", "<a b:='c'/>",
     ])
     func brokenAndHostileDocumentsAreRefused(text: String) {
         #expect(throws: XMLFailure.self) { try parse(text) }

@@ -146,7 +146,10 @@ import Testing
         #expect(XenEndpoint(url)?.description == expected)
     }
 
-    @Test(arguments: ["", "a", "ftp://a", "http://", "http://a:0", "http://a:x", "http://u:p@a", "http://[::1"])
+    @Test(arguments: [
+        "", "a", "ftp://a", "http://", "http://a:0", "http://a:x", "http://u:p@a", "http://[::1",
+        "http://[[]", "http://a]",
+    ])
     func wrongAddressesAreRefused(url: String) {
         #expect(XenEndpoint(url) == nil)
     }

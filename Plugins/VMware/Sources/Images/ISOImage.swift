@@ -51,6 +51,8 @@ struct ISOImage {
             let parts = path.split(separator: "/").map(String.init)
             guard let name = parts.last else { continue }
             let folder = parts.dropLast().reduce(root) { $0.folder($1) }
+            // `a/b` and `a//b` are one file; the later counts.
+            folder.files.removeAll { $0.name == name }
             folder.files.append((name, bytes))
         }
         var queue = [root]

@@ -218,7 +218,7 @@ struct XMLPullParser {
     private mutating func readName() throws(XMLFailure) -> Range<Int> {
         let begin = position
         while position < bytes.count, Self.isName(bytes[position]) { position += 1 }
-        guard position > begin else { throw failure("a name is missing") }
+        guard position > begin, bytes[position - 1] != UInt8(ascii: ":") else { throw failure("a name is missing") }
         guard position - begin <= limits.nameBytesMax else { throw failure("a name that is too long") }
         if bytes[begin..<position].contains(where: { $0 >= 0x80 }) { _ = try plain(begin..<position) }
         return begin..<position
