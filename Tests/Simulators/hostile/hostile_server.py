@@ -35,6 +35,7 @@ class Mood:
         self.kind = None
         self.parameter = b""
         self.sent = 0
+        self.turn = 0
 
 
 class Hostile:
@@ -43,6 +44,7 @@ class Hostile:
     def __init__(self, connection, mood, request, answer):
         self.connection = connection
         self.mood = mood
+        self.turn = mood.turn
         self.request = request
         self.status, self.kind, self.body = answer
         self.parameter = mood.parameter
@@ -52,7 +54,8 @@ class Hostile:
         self.connection.sendall(data)
         self.sent += len(data)
         with self.mood.lock:
-            self.mood.sent = max(self.mood.sent, self.sent)
+            if self.turn == self.mood.turn:  # what an answer of the kind before still sends is not of this one
+                self.mood.sent = max(self.mood.sent, self.sent)
 
     def head(self, *fields, status="200 OK"):
         lines = ["HTTP/1.1 " + status, "Content-Type: " + self.kind] + list(fields)
@@ -258,6 +261,7 @@ class Handler(socketserver.BaseRequestHandler):
                 self.mood.kind = None if verb == "proper" else verb
                 self.mood.parameter = body
                 self.mood.sent = 0
+                self.mood.turn += 1
         self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
         return True
 

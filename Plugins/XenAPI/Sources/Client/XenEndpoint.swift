@@ -37,7 +37,7 @@ struct XenEndpoint: Hashable, Sendable, CustomStringConvertible {
         }
         let standard = isSecure ? 443 : 80
         let port = digits.map { Int($0) ?? -1 } ?? standard
-        guard !name.isEmpty, !name.contains(where: { "[]".contains($0) }), (1...65535).contains(port) else { return nil }
+        guard !name.isEmpty, !name.contains(where: "[]".contains), (1...65535).contains(port) else { return nil }
         (host, self.port) = (String(name), port)
     }
 
