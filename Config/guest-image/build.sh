@@ -19,6 +19,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:?usage: build.sh OUTDIR}
 mkdir -p "$out/packages"
 out=$(cd "$out" && pwd)
+readonly parts=$here/../scripts/debian-parts.sh
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 export SOURCE_DATE_EPOCH=1700000000 E2FSPROGS_FAKE_TIME=1700000000
 
@@ -42,6 +43,9 @@ die() {
     exit 1
 }
 
+# shellcheck source=Config/scripts/debian-parts.sh
+. "$parts"
+
 need() {
     local tool missing=()
     for tool in busybox cpio zstd mke2fs sfdisk grub-mkimage qemu-img dpkg-deb apt-get sha256sum; do
@@ -59,60 +63,12 @@ kernel_package() {
     apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-/ { print $2; exit }'
 }
 
-# Lines `NAME VERSION`: what apt would install of the named packages.
-candidates() {
-    apt-cache policy "$@" | awk '/^[^ ]/ { name = $1; sub(":$", "", name) } /Candidate:/ { print name, $2 }'
-}
-
 # One line for each thing that the image depends on.
 describe_inputs() {
     (cd "$here" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
     sha256sum "$(command -v busybox)"
+    sha256sum <"$parts"
     candidates "$kernel" "${guest_packages[@]}"
-}
-
-unpack() {
-    local package=$1 into=$2 version file
-    version=$(candidates "$package" | cut -d' ' -f2)
-    file=$(find "$out/packages" -name "${package}_${version//:/%3a}_*.deb" -print -quit)
-    if [ -z "$file" ]; then
-        echo "downloading $package $version"
-        rm -f "$out/packages/${package}"_*.deb
-        (cd "$out/packages" && apt-get -qq -o APT::Sandbox::User=root download "$package") ||
-            die "apt-get could not download $package; run 'apt-get update' and try again"
-        file=$(find "$out/packages" -name "${package}_*.deb" -print -quit)
-    fi
-    dpkg-deb -x "$file" "$into"
-}
-
-# copy_modules KERNEL-TREE DESTINATION NAME...: the named modules with what they need, and the order to load them in.
-copy_modules() {
-    local tree=$1 destination=$2 name file
-    shift 2
-    mkdir -p "$destination"
-    : >"$destination/order"
-    for name; do
-        add_module "$tree" "$destination" "$name"
-    done
-}
-
-add_module() {
-    local tree=$1 destination=$2 name=${3//-/_} file dependency dependencies
-    grep -qx "$name" "$destination/order" && return
-    grep -Eq "/(${name}|${name//_/-})\.ko$" "$tree/modules.builtin" && return
-    file=$(find "$tree" \( -name "$name.ko" -o -name "${name//_/-}.ko" \) -print -quit)
-    [ -n "$file" ] || die "the kernel has no module $name"
-    dependencies=$(strings_of_modinfo "$file" depends)
-    for dependency in ${dependencies//,/ }; do
-        add_module "$tree" "$destination" "$dependency"
-    done
-    cp "$file" "$destination/$name.ko"
-    echo "$name" >>"$destination/order"
-}
-
-# The value of one key of a module's .modinfo section, which is a list of key=value strings.
-strings_of_modinfo() {
-    tr '\0' '\n' <"$1" | grep -a "^$2=" | head -n 1 | cut -d= -f2 || true
 }
 
 pack() {

@@ -23,6 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:?usage: build.sh OUTDIR}
 mkdir -p "$out/packages"
 out=$(cd "$out" && pwd)
+readonly parts=$here/../scripts/debian-parts.sh
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
 readonly architecture=x86_64-linux-gnu
@@ -44,6 +45,9 @@ die() {
     exit 1
 }
 
+# shellcheck source=Config/scripts/debian-parts.sh
+. "$parts"
+
 need() {
     local tool missing=()
     for tool in busybox cpio zstd mke2fs dpkg-deb apt-get "${own_programs[@]}"; do
@@ -57,55 +61,12 @@ kernel_package() {
     apt-cache depends "$1" 2>/dev/null | awk '/Depends: linux-image-/ { print $2; exit }'
 }
 
-# Lines `NAME VERSION`: what apt would install of the named packages.
-candidates() {
-    apt-cache policy "$@" | awk '/^[^ ]/ { name = $1; sub(":$", "", name) } /Candidate:/ { print name, $2 }'
-}
-
 # One line for each thing that the build depends on.
 describe_inputs() {
     (cd "$here" && find build.sh initramfs dom0 guest -type f -print0 | sort -z | xargs -0 sha256sum)
     sha256sum "$(command -v busybox)"
+    sha256sum <"$parts"
     candidates "$dom0_kernel" "$guest_kernel" "${xen_packages[@]}"
-}
-
-unpack() {
-    local package=$1 into=$2 version file
-    version=$(candidates "$package" | cut -d' ' -f2)
-    file=$(find "$out/packages" -name "${package}_${version//:/%3a}_*.deb" -print -quit)
-    if [ -z "$file" ]; then
-        echo "downloading $package $version"
-        rm -f "$out/packages/${package}"_*.deb
-        (cd "$out/packages" && apt-get -qq -o APT::Sandbox::User=root download "$package") ||
-            die "apt-get could not download $package; run 'apt-get update' and try again"
-        file=$(find "$out/packages" -name "${package}_*.deb" -print -quit)
-    fi
-    dpkg-deb -x "$file" "$into"
-}
-
-# copy_modules KERNEL-TREE DESTINATION NAME...: the named modules with what they need, and the order to load them in.
-copy_modules() {
-    local tree=$1 destination=$2 name
-    shift 2
-    mkdir -p "$destination"
-    : >"$destination/order"
-    for name; do
-        add_module "$tree" "$destination" "$name"
-    done
-}
-
-add_module() {
-    local tree=$1 destination=$2 name=${3//-/_} file dependency dependencies
-    if grep -qx "$name" "$destination/order"; then return; fi
-    if grep -Eq "/(${name}|${name//_/-})\.ko$" "$tree/modules.builtin"; then return; fi
-    file=$(find "$tree" \( -name "$name.ko" -o -name "${name//_/-}.ko" \) -print -quit)
-    [ -n "$file" ] || die "the kernel has no module $name"
-    dependencies=$(tr '\0' '\n' <"$file" | grep -a '^depends=' | head -n 1 | cut -d= -f2 || true)
-    for dependency in ${dependencies//,/ }; do
-        add_module "$tree" "$destination" "$dependency"
-    done
-    cp "$file" "$destination/$name.ko"
-    echo "$name" >>"$destination/order"
 }
 
 # busybox_into TREE: busybox under all its names.

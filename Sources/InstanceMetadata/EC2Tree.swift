@@ -45,6 +45,7 @@ struct EC2Tree {
         var items: [String: Node] = [
             "ami-id": .text(EC2Identifier.of(facts.imageID?.uuid, prefix: "ami")),
             "ami-launch-index": .number(facts.launchIndex),
+            // The reference's very word: an image service without manifests has no path to name.
             "ami-manifest-path": .text("FIXME"),
             "instance-id": .text(EC2Identifier.of(facts.id.uuid, prefix: "i")),
             "hostname": .text(facts.qualifiedHostname),

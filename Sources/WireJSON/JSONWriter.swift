@@ -12,6 +12,7 @@
 ///
 /// It owns its buffer and cannot be copied: an answer of hundreds of servers is written with one check of the room that
 /// is left for each piece, and with nothing counted or cleared.
+// Sendable: it cannot be copied, so whoever holds it is the only one who reaches the memory.
 package struct JSONWriter: ~Copyable, @unchecked Sendable {
     private var start: UnsafeMutablePointer<UInt8>
     private var capacity: Int

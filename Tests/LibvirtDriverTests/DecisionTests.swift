@@ -1,6 +1,7 @@
 import CLibvirt
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Testing
 
 @testable import LibvirtDriver

@@ -1,6 +1,7 @@
 import ComputeModel
 import DriverAPI
 import DriverConformance
+import DriverSupport
 import Foundation
 import Testing
 

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Testing
 
 @testable import LibvirtDriver

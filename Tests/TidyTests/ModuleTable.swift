@@ -88,6 +88,8 @@ enum Layers {
             ["ComputeHTTP", "PlacementHTTP", "MetadataHTTP", "IdentityStandIn", "ImageStandIn", "NetworkStandIn"]
         ),
         ("composition", ["Deployment", "kilonovad"]),
+        // Above all, so that nothing but plugins and tests can know them.
+        ("outside", ["CDriverSupport", "DriverSupport", "HostilePeer"]),
     ]
 
     /// Arrows within a layer. Services and edges have none: they meet in ServiceInterfaces and over HTTP.
@@ -95,13 +97,16 @@ enum Layers {
         "DriverAPI → CDriverABI", "DriverAPI → ComputeModel", "DriverConformance → DriverAPI",
         "DriverConformance → ComputeModel", "HTTPService → WireJSON", "Messaging → ServiceOptions",
         "Database → CSQLite", "ComputeStore → Sagas", "PeerClients → Identity", "kilonovad → Deployment",
+        "DriverSupport → CDriverSupport",
     ]
 
     /// Services that an edge may know: its own.
     static let edgeToService: Set<String> = ["PlacementHTTP → Placement"]
 
-    /// System libraries that belong to one plugin.
-    static let pluginLibraries: [String: Set<String>] = ["LibvirtDriver": ["CLibvirt"], "XenDriver": ["CXen"]]
+    /// System libraries that belong to one plugin, and what drivers of hypervisors on their own host share.
+    static let pluginLibraries: [String: Set<String>] = [
+        "LibvirtDriver": ["CLibvirt", "DriverSupport"], "XenDriver": ["CXen", "DriverSupport"],
+    ]
 
     /// Standard library and system, open to all. DriverKit takes less, see ImportTests.
     static let system: Set<String> = [

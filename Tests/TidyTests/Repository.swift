@@ -11,7 +11,7 @@ enum Repository {
         var module: String {
             let parts = path.split(separator: "/").map(String.init)
             switch (parts[0], parts[1]) {
-            case ("Plugins", "DriverKit"): return parts[3]
+            case ("Plugins", "DriverKit"), ("Plugins", "Support"): return parts[3]
             case ("Plugins", let name): return name + "Driver"
             case (_, let name): return name
             }

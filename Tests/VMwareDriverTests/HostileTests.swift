@@ -2,6 +2,7 @@ import ComputeModel
 import DriverAPI
 import DriverConformance
 import Foundation
+import HostilePeer
 import Testing
 
 @testable import VMwareDriver

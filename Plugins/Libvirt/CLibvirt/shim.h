@@ -40,15 +40,3 @@ static inline unsigned long long kn_parameter_number(const virTypedParameter *pa
     default: return 0;
     }
 }
-
-// GNU functions that Swift's view of the C library leaves out.
-extern int pipe2(int ends[2], int flags);
-extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
-
-/// A pipe whose ends no other program inherits.
-static inline int kn_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
-
-/// Makes a started program close every descriptor from that number on.
-static inline int kn_spawn_close_from(posix_spawn_file_actions_t *actions, int from) {
-    return posix_spawn_file_actions_addclosefrom_np(actions, from);
-}

@@ -195,15 +195,5 @@ static inline int kn_xen_save(libxl_ctx *context, unsigned domain, int file) {
 static inline const unsigned char *kn_xen_uuid(const libxl_dominfo *domain) { return domain->uuid.uuid; }
 static inline int kn_xen_reason(const libxl_dominfo *domain) { return domain->shutdown ? (int)domain->shutdown_reason : -1; }
 
-// GNU functions and a request that Swift's view of the C library leaves out.
-extern int pipe2(int ends[2], int flags);
-extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
-
-/// A pipe whose ends no other program inherits.
-static inline int kn_xen_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
-/// Makes a started program close every descriptor from that number on.
-static inline int kn_xen_spawn_close_from(posix_spawn_file_actions_t *actions, int from) {
-    return posix_spawn_file_actions_addclosefrom_np(actions, from);
-}
 /// Lets a file share another's blocks, where the file system can.
 static inline int kn_xen_clone_file(int target, int source) { return ioctl(target, FICLONE, source); }

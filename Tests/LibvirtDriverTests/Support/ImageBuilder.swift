@@ -1,3 +1,4 @@
+import DriverSupport
 import Foundation
 
 /// A disk image in the making: bytes at positions, the rest zero.

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Says where the consoles of running guests are.

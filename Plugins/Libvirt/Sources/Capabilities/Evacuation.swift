@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Brings up guests of dead nodes from an instances directory that nodes share.
 struct Evacuating: EvacuatingGuests {

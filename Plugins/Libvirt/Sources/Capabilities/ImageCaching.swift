@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Keeps images on the node: lists them, fetches them early, removes those that nobody leans on.

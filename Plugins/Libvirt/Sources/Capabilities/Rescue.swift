@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Boots guests from a rescue image. The definition for that time is kept beside the usual one, so that a guest stays
 /// in rescue whatever is restarted.

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Makes images of root disks: of running guests by a backup of QEMU's, which takes the disk as it was at one moment
 /// while the guest runs on, and of guests that are off by a plain copy. Either is flat: it leans on no base.

@@ -1,5 +1,6 @@
 import CLibvirt
 import ComputeModel
+import DriverSupport
 import Glibc
 
 /// One connection to a libvirt daemon. Every method blocks: call them on a thread of ``BlockingThreads``.

@@ -1,5 +1,6 @@
 import CLibvirt
 import ComputeModel
+import DriverSupport
 import Glibc
 
 /// A domain of a connection: libvirt's word for a guest. Every method blocks.

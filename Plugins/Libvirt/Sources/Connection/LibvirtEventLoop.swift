@@ -1,4 +1,5 @@
 import CLibvirt
+import DriverSupport
 import Glibc
 
 /// libvirt's own event loop: one thread for the process, started before the first connection as libvirt demands.

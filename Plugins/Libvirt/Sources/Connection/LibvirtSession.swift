@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// The connection that is always there, or on its way back: keeps one ``LibvirtConnection``, opens a new one with
 /// growing pauses when it ends, and tells the agent through the health stream.

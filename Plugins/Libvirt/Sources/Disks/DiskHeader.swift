@@ -1,3 +1,4 @@
+import DriverSupport
 import Glibc
 
 /// What the first bytes of a guest's own disk say. The driver made the disk, so its format is known beforehand.

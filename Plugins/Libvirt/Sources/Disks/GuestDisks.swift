@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Makes the disks of a guest.

@@ -1,5 +1,6 @@
 import ComputeModel
 package import DriverAPI
+import DriverSupport
 
 /// The list of all guests apart from a driver, so that it can be measured on libvirt's own test driver, which has no
 /// capabilities with which a ``LibvirtDriver`` could start.

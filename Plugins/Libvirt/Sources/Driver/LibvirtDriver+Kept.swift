@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 extension LibvirtDriver {
     /// How a guest of ours is when its turn has come.

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// What was decided of a guest before anything is made.

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 extension LibvirtDriver {
     /// Pause between two presses of the power button: a guest that is still booting loses them.

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// What is found out about the hypervisor when the driver starts; fixed from then on.
 struct HypervisorFacts: Sendable {

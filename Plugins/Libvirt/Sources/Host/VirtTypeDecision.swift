@@ -1,4 +1,5 @@
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Whether guests run under KVM or are emulated, and why.

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Images fetched, inspected and made ready once for all guests of this host.
 ///

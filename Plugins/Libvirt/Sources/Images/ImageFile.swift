@@ -1,3 +1,4 @@
+import DriverSupport
 import Glibc
 
 /// Bounded reads at absolute positions of one file: nothing that a file says makes us read far or much.

@@ -1,4 +1,5 @@
 import DriverAPI
+import DriverSupport
 
 /// The few uses of qemu-img: always with explicit formats, under limits, never asked what a file is.
 struct QemuImg: Sendable {

@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Guests' consoles, as Xen's console daemon writes them to files.

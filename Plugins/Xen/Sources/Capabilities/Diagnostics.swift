@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Reads Xen's counters, and those of its back ends in the control domain.
 struct Diagnostics: DiagnosingGuests {

@@ -1,6 +1,7 @@
 import CXen
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Freezes domains.
 struct Pausing: PausingGuests {

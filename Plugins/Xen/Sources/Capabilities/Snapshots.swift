@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 /// Makes images of root disks. A running guest stands still while its disk is copied, which is a moment where the file
 /// system shares blocks between copies.

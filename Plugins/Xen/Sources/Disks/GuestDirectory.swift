@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import FoundationEssentials
 import Glibc
 
@@ -56,39 +57,5 @@ struct GuestDirectory: Hashable, Sendable {
         guard var record = record() else { return }
         change(&record)
         try write(record)
-    }
-}
-
-/// Operation numbers of guests that were removed, so that a late message cannot bring one back.
-struct RemovedGuests: Sendable {
-    private let path: String
-    /// How long a number is kept, in seconds.
-    static let keptSeconds = 86_400
-
-    init(instancesPath: String) { path = "\(instancesPath)/_removed" }
-
-    /// The number of the operation that removed the guest.
-    func operation(_ guest: GuestID) -> Int64? {
-        (try? readText("\(path)/\(guest)", bytesMax: 64)).flatMap { Int64($0) }
-    }
-
-    /// Notes a removal.
-    func note(_ guest: GuestID, operation: Int64) throws(FileFailure) {
-        try makeDirectories(path, mode: 0o700)
-        try writeDurably(Array("\(operation)".utf8), to: "\(path)/\(guest)")
-    }
-
-    /// Forgets the note: the guest was made anew.
-    func forget(_ guest: GuestID) { unlink("\(path)/\(guest)") }
-
-    /// Forgets old notes.
-    ///
-    /// - Parameter now: seconds since 1970.
-    func prune(now: Int) {
-        for name in namesInDirectory(path) {
-            var information = stat()
-            guard stat("\(path)/\(name)", &information) == 0 else { continue }
-            if now - information.st_mtim.tv_sec > Self.keptSeconds { unlink("\(path)/\(name)") }
-        }
     }
 }

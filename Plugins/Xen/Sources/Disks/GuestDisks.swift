@@ -1,6 +1,7 @@
 import CXen
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Makes the disks of a guest: raw files, which Xen's block back end serves by itself.

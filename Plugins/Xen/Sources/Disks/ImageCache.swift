@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Images fetched, looked at and made raw once for all guests of this host.

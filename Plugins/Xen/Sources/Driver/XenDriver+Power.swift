@@ -1,5 +1,6 @@
 import ComputeModel
 import DriverAPI
+import DriverSupport
 
 extension XenDriver {
     /// Pause between two requests to go down: a guest that is still booting loses them.

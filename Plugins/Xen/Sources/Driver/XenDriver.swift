@@ -1,6 +1,7 @@
 import CXen
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// The driver: guests of the Xen host in whose control domain it runs.

@@ -1,6 +1,7 @@
 import CXen
 import ComputeModel
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// A domain as Xen lists it.

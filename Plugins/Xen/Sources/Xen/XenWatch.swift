@@ -1,5 +1,6 @@
 import CXen
 import DriverAPI
+import DriverSupport
 import Glibc
 
 /// Tells when domains come and go, from Xen's store. A thread of its own waits; it ends with ``stop()``.
@@ -10,12 +11,12 @@ final class XenWatch: Sendable {
     /// Begins to watch; `onChange` runs on the watching thread, at each change and at least every `interval`, and is
     /// told whether the store answers.
     init(interval: Duration, onChange: @escaping @Sendable (_ isConnected: Bool) -> Void) throws(DriverError) {
-        var ends: [Int32] = [-1, -1]
-        guard kn_xen_pipe(&ends) == 0 else {
-            throw .insufficientResources("no pipe for the watch on Xen's store: \(systemErrorText(errno))")
+        let reader: Int32
+        do throws(FileFailure) {
+            (reader, wake) = try makePipe()
+        } catch {
+            throw .insufficientResources("no watch on Xen's store: \(error.message)")
         }
-        wake = ends[1]
-        let reader = ends[0]
         let milliseconds = Int32(clamping: interval.components.seconds * 1000)
         startDetachedThread {
             Self.run(wakeUp: reader, milliseconds: milliseconds, onChange)

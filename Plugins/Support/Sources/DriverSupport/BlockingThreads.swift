@@ -5,11 +5,11 @@ import Glibc
 ///
 /// Work is done in the order in which it was given. The threads end when this object goes away; work that was
 /// accepted is still done.
-final class BlockingThreads: Sendable {
+package final class BlockingThreads: Sendable {
     private let queue: WorkQueue
 
     /// Starts `count` threads.
-    init(count: Int) {
+    package init(count: Int) {
         queue = WorkQueue()
         for _ in 0..<count { queue.startThread() }
     }
@@ -17,7 +17,7 @@ final class BlockingThreads: Sendable {
     deinit { queue.close() }
 
     /// Runs `body` on one of the threads and waits for it, also when the calling task is cancelled.
-    func run<Value: Sendable, Failure: Error>(
+    package func run<Value: Sendable, Failure: Error>(
         _ body: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
@@ -28,7 +28,7 @@ final class BlockingThreads: Sendable {
 
     /// Runs `body` on one of the threads; when the calling task is cancelled, returns `nil` at once and lets the
     /// thread finish alone. Only for work whose result may be dropped.
-    func runUnlessCancelled<Value: Sendable, Failure: Error>(
+    package func runUnlessCancelled<Value: Sendable, Failure: Error>(
         _ body: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value? {
         let answer = OneAnswer<Result<Value?, Failure>>()
@@ -44,11 +44,11 @@ final class BlockingThreads: Sendable {
     }
 
     /// Runs `body` on one of the threads without waiting for it.
-    func start(_ body: @escaping @Sendable () -> Void) { queue.add(body) }
+    package func start(_ body: @escaping @Sendable () -> Void) { queue.add(body) }
 }
 
 /// Resumes one continuation with whichever answer comes first.
-final class OneAnswer<Value: Sendable>: Sendable {
+package final class OneAnswer<Value: Sendable>: Sendable {
     private enum State: Sendable {
         case empty
         case waiting(CheckedContinuation<Value, Never>)
@@ -58,7 +58,7 @@ final class OneAnswer<Value: Sendable>: Sendable {
     private let state = Locked(State.empty)
 
     /// Takes the continuation; `false` when an answer was already there, which has then been given to it.
-    func wait(_ continuation: CheckedContinuation<Value, Never>) -> Bool {
+    package func wait(_ continuation: CheckedContinuation<Value, Never>) -> Bool {
         let early: Value? = state.with { state in
             if case .early(let value) = state {
                 state = .done
@@ -74,7 +74,7 @@ final class OneAnswer<Value: Sendable>: Sendable {
 
     /// Answers, unless there was an answer before. Returns whether this one counted.
     @discardableResult
-    func give(_ value: Value) -> Bool {
+    package func give(_ value: Value) -> Bool {
         let (waiting, counted): (CheckedContinuation<Value, Never>?, Bool) = state.with { state in
             switch state {
             case .empty:
@@ -142,7 +142,7 @@ private final class WorkQueue: @unchecked Sendable {
 }
 
 /// Starts a thread that runs `body` and ends with it.
-func startDetachedThread(_ body: @escaping @Sendable () -> Void) {
+package func startDetachedThread(_ body: @escaping @Sendable () -> Void) {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -152,8 +152,8 @@ func startDetachedThread(_ body: @escaping @Sendable () -> Void) {
         &thread, nil,
         { argument in
             guard let argument else { return nil }
-            // libvirt writes to sockets whose daemon may just have gone; that must be an error and not the end of the
-            // host process.
+            // Libraries of hypervisors write to sockets and pipes whose other end may just have gone; that must be an
+            // error and not the end of the host process.
             var signals = sigset_t()
             sigemptyset(&signals)
             sigaddset(&signals, SIGPIPE)

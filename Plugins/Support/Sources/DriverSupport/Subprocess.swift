@@ -1,28 +1,28 @@
-import CXen
+import CDriverSupport
 import DriverAPI
 import Glibc
 
 /// A program run to its end, with limits.
-struct Subprocess: Sendable {
+package struct Subprocess: Sendable {
     /// Absolute path, or a name looked up in the system's usual folders.
-    var program: String
-    var arguments: [String]
+    package var program: String
+    package var arguments: [String]
     /// Longest time by the clock.
-    var timeout: Duration
+    package var timeout: Duration
     /// Address space in bytes, processor seconds, largest file in bytes: set by prlimit(1) before the program starts.
-    var addressSpaceMax: UInt64?
-    var cpuSecondsMax: Int?
-    var fileSizeMax: UInt64?
+    package var addressSpaceMax: UInt64?
+    package var cpuSecondsMax: Int?
+    package var fileSizeMax: UInt64?
 
     /// A program without limits but of time.
-    init(_ program: String, _ arguments: [String], timeout: Duration) {
+    package init(_ program: String, _ arguments: [String], timeout: Duration) {
         self.program = program
         self.arguments = arguments
         self.timeout = timeout
     }
 
     /// How a run can go wrong.
-    enum Failure: Error, Hashable, Sendable {
+    package enum Failure: Error, Hashable, Sendable {
         case notFound(String)
         case notStarted(String)
         case failed(program: String, status: Int32, output: String)
@@ -30,7 +30,7 @@ struct Subprocess: Sendable {
         case timedOut(program: String, Duration)
         case cancelled
 
-        var message: String {
+        package var message: String {
             switch self {
             case .notFound(let program): "the program \(program) is not installed"
             case .notStarted(let text): text
@@ -44,7 +44,7 @@ struct Subprocess: Sendable {
     }
 
     /// Runs the program on one of `threads` and returns what it wrote. Cancelling the task kills it.
-    func run(on threads: BlockingThreads) async throws(Failure) -> String {
+    package func run(on threads: BlockingThreads) async throws(Failure) -> String {
         let cancelled = Locked(false)
         let work = self
         let result: Result<String, Failure> = await withTaskCancellationHandler {
@@ -58,7 +58,7 @@ struct Subprocess: Sendable {
     }
 
     /// The first of the usual folders that holds an executable of that name.
-    static func find(_ program: String) -> String? {
+    package static func find(_ program: String) -> String? {
         if program.hasPrefix("/") { return access(program, X_OK) == 0 ? program : nil }
         let folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         return folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
@@ -78,15 +78,15 @@ struct Subprocess: Sendable {
     private func runHere(_ isCancelled: () -> Bool) throws(Failure) -> String {
         if isCancelled() { throw .cancelled }
         let command = try commandLine()
-        var pipeEnds: [Int32] = [-1, -1]
-        guard kn_xen_pipe(&pipeEnds) == 0 else { throw .notStarted("no pipe: \(systemErrorText(errno))") }
-        defer { close(pipeEnds[0]) }
+        let pipe: (reading: Int32, writing: Int32)
+        do throws(FileFailure) { pipe = try makePipe() } catch { throw .notStarted(error.message) }
+        defer { close(pipe.reading) }
         let child: pid_t
         do {
-            defer { close(pipeEnds[1]) }
-            child = try Self.spawn(command, output: pipeEnds[1])
+            defer { close(pipe.writing) }
+            child = try Self.spawn(command, output: pipe.writing)
         }
-        return try follow(child, output: pipeEnds[0], isCancelled)
+        return try follow(child, output: pipe.reading, isCancelled)
     }
 
     /// Starts the program in a process group of its own, with nothing of ours but the pipe.
@@ -97,7 +97,7 @@ struct Subprocess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, output, 2)
-        kn_xen_spawn_close_from(&actions, 3)
+        kn_support_spawn_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -159,8 +159,15 @@ struct Subprocess: Sendable {
     }
 }
 
+/// A pipe whose ends no other program inherits.
+package func makePipe() throws(FileFailure) -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard kn_support_pipe(&ends) == 0 else { throw FileFailure(call: "make a pipe", number: errno) }
+    return (ends[0], ends[1])
+}
+
 /// The system's words for an error number.
-func systemErrorText(_ number: Int32) -> String {
+package func systemErrorText(_ number: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     guard strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

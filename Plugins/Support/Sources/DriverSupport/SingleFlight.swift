@@ -1,10 +1,10 @@
-import DriverAPI
+package import DriverAPI
 
 /// Runs the work for one key once, however many callers ask at the same time; all get its answer.
 ///
 /// A cancelled caller leaves at once, unless it is the last: then the work is cancelled and the caller waits until
 /// it has cleaned up.
-actor SingleFlight<Value: Sendable> {
+package actor SingleFlight<Value: Sendable> {
     private struct Flight {
         let task: Task<Void, Never>
         var waiting: [Int: OneAnswer<Result<Value, DriverError>>]
@@ -12,8 +12,10 @@ actor SingleFlight<Value: Sendable> {
     private var flights: [String: Flight] = [:]
     private var lastNumber = 0
 
+    package init() {}
+
     /// The answer of the work for `key`, which is begun when none is under way.
-    func value(
+    package func value(
         _ key: String, _ work: @escaping @Sendable () async throws(DriverError) -> Value
     ) async throws(DriverError) -> Value {
         lastNumber += 1

@@ -2,20 +2,22 @@ import Foundation
 
 /// A server that turns on its client: passes requests on to a proper one until told what to do instead. The program is
 /// `Tests/Simulators/hostile/hostile_server.py`, which lists the kinds of answers.
-final class HostileServer: Sendable {
-    let port: Int
+package final class HostileServer: Sendable {
+    /// Where it listens on loopback.
+    package let port: Int
     private let scheme: String
     private let process = Process()
     private let input = Pipe()
 
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    /// It does not start, or does not do as it is told.
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// - Parameter folder: where `cert.pem` and `key.pem` are; `nil` for a server without TLS.
-    init(upstream: String, certificateIn folder: String? = nil) throws {
+    package init(upstream: String, certificateIn folder: String? = nil) throws {
         let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "Simulators/hostile/hostile_server.py")
+            .appending(path: "Simulators/hostile/hostile_server.py")
         let output = Pipe()
         process.executableURL = URL(filePath: "/usr/bin/python3")
         process.arguments =
@@ -37,10 +39,10 @@ final class HostileServer: Sendable {
     }
 
     /// From now on answers are of that kind; `proper` for the upstream's own.
-    func turn(_ kind: String, _ parameter: String = "") throws { _ = try control(kind, parameter) }
+    package func turn(_ kind: String, _ parameter: String = "") throws { _ = try control(kind, parameter) }
 
     /// The most bytes that one hostile answer came to before the client gave up.
-    func sent() throws -> Int { Int(try control("sent", "")) ?? -1 }
+    package func sent() throws -> Int { Int(try control("sent", "")) ?? -1 }
 
     /// A plain call of curl: the client that is tested must not be what steers the test.
     private func control(_ verb: String, _ body: String) throws -> String {
@@ -67,7 +69,7 @@ final class HostileServer: Sendable {
 /// How much memory this process has.
 ///
 /// - Returns: in MiB.
-func residentMiB() throws -> Int {
+package func residentMiB() throws -> Int {
     let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
     return (Int(text.split(separator: " ")[1]) ?? 0) * 4096 >> 20
 }

@@ -1,30 +1,32 @@
-import DriverAPI
+package import DriverAPI
 import FoundationEssentials
-import Glibc
+package import Glibc
 
 /// A failed operation on a file.
-struct FileFailure: Error, Hashable, Sendable {
+package struct FileFailure: Error, Hashable, Sendable {
     /// What was attempted: `create the directory /x`.
-    let call: String
+    package let call: String
     /// errno.
-    let number: Int32
+    package let number: Int32
+
+    package init(call: String, number: Int32) { (self.call, self.number) = (call, number) }
 
     /// One sentence.
-    var message: String { "cannot \(call): \(systemErrorText(number))" }
+    package var message: String { "cannot \(call): \(systemErrorText(number))" }
 
     /// What the agent is told.
-    var driverError: DriverError {
+    package var driverError: DriverError {
         [ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM].contains(number) ? .insufficientResources(message) : .failed(message)
     }
 }
 
 /// Reads a small file as text.
-func readText(_ path: String, bytesMax: Int) throws(FileFailure) -> String {
+package func readText(_ path: String, bytesMax: Int) throws(FileFailure) -> String {
     String(decoding: try readTail(path, bytesMax: bytesMax, whole: true), as: UTF8.self)
 }
 
 /// The last bytes of a file, or with `whole` its first.
-func readTail(_ path: String, bytesMax: Int, whole: Bool = false) throws(FileFailure) -> [UInt8] {
+package func readTail(_ path: String, bytesMax: Int, whole: Bool = false) throws(FileFailure) -> [UInt8] {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw FileFailure(call: "open \(path)", number: errno) }
     defer { close(file) }
@@ -43,7 +45,7 @@ func readTail(_ path: String, bytesMax: Int, whole: Bool = false) throws(FileFai
 }
 
 /// Replaces a file's content so that after a crash it is the old or the new one, whole.
-func writeDurably(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws(FileFailure) {
+package func writeDurably(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws(FileFailure) {
     let temporary = "\(path).new"
     let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
     guard file >= 0 else { throw FileFailure(call: "write \(temporary)", number: errno) }
@@ -59,7 +61,7 @@ func writeDurably(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throw
 }
 
 /// Writes everything to an open file.
-func writeAll(_ bytes: [UInt8], to file: Int32, path: String) throws(FileFailure) {
+package func writeAll(_ bytes: [UInt8], to file: Int32, path: String) throws(FileFailure) {
     var written = 0
     while written < bytes.count {
         let count = bytes.withUnsafeBytes { write(file, $0.baseAddress?.advanced(by: written), bytes.count - written) }
@@ -69,13 +71,13 @@ func writeAll(_ bytes: [UInt8], to file: Int32, path: String) throws(FileFailure
 }
 
 /// Renames a file over another and makes the directory remember it.
-func moveDurably(_ source: String, to target: String) throws(FileFailure) {
+package func moveDurably(_ source: String, to target: String) throws(FileFailure) {
     guard rename(source, target) == 0 else { throw FileFailure(call: "rename \(source) to \(target)", number: errno) }
     syncFile(parentDirectory(of: target))
 }
 
 /// Asks the system to bring a file or directory to disk.
-func syncFile(_ path: String) {
+package func syncFile(_ path: String) {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return }
     fsync(file)
@@ -83,13 +85,13 @@ func syncFile(_ path: String) {
 }
 
 /// The directory part of a path.
-func parentDirectory(of path: String) -> String {
+package func parentDirectory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 
 /// Makes a directory and those above it.
-func makeDirectories(_ path: String, mode: mode_t) throws(FileFailure) {
+package func makeDirectories(_ path: String, mode: mode_t) throws(FileFailure) {
     if isDirectory(path) { return }
     let above = parentDirectory(of: path)
     if above != path, above != "." { try makeDirectories(above, mode: mode) }
@@ -99,7 +101,7 @@ func makeDirectories(_ path: String, mode: mode_t) throws(FileFailure) {
 }
 
 /// Removes a file or a directory with all that is in it; succeeds when it is absent. Links are not followed.
-func removeTree(_ path: String) throws(FileFailure) {
+package func removeTree(_ path: String) throws(FileFailure) {
     var information = stat()
     guard lstat(path, &information) == 0 else {
         if errno == ENOENT { return }
@@ -114,30 +116,30 @@ func removeTree(_ path: String) throws(FileFailure) {
 }
 
 /// Names in a directory, sorted; empty when it cannot be read.
-func namesInDirectory(_ path: String) -> [String] {
+package func namesInDirectory(_ path: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
 }
 
 /// Whether something is there, a dangling link included.
-func exists(_ path: String) -> Bool {
+package func exists(_ path: String) -> Bool {
     var information = stat()
     return lstat(path, &information) == 0
 }
 
 /// Whether a directory is there.
-func isDirectory(_ path: String) -> Bool {
+package func isDirectory(_ path: String) -> Bool {
     var information = stat()
     return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
 }
 
 /// Length of a file; `nil` when it is absent.
-func fileSize(_ path: String) -> UInt64? {
+package func fileSize(_ path: String) -> UInt64? {
     var information = stat()
     return stat(path, &information) == 0 ? UInt64(information.st_size) : nil
 }
 
 /// Total and free bytes of the file system that holds a path.
-func diskSpace(_ path: String) throws(FileFailure) -> (total: UInt64, free: UInt64) {
+package func diskSpace(_ path: String) throws(FileFailure) -> (total: UInt64, free: UInt64) {
     var information = statvfs()
     guard statvfs(path, &information) == 0 else { throw FileFailure(call: "measure \(path)", number: errno) }
     let block = UInt64(information.f_frsize)
@@ -145,7 +147,7 @@ func diskSpace(_ path: String) throws(FileFailure) -> (total: UInt64, free: UInt
 }
 
 /// Makes a sparse file of that length.
-func makeSparseFile(_ path: String, size: UInt64, mode: mode_t = 0o600) throws(FileFailure) {
+package func makeSparseFile(_ path: String, size: UInt64, mode: mode_t = 0o600) throws(FileFailure) {
     let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     guard file >= 0 else { throw FileFailure(call: "create \(path)", number: errno) }
     defer { close(file) }
@@ -157,7 +159,7 @@ func makeSparseFile(_ path: String, size: UInt64, mode: mode_t = 0o600) throws(F
 }
 
 /// Whether a file can be opened past the page cache.
-func opensDirectly(_ path: String) -> Bool {
+package func opensDirectly(_ path: String) -> Bool {
     let directAccess: Int32 = 0o40000  // O_DIRECT, which Swift's Glibc does not show
     let file = open(path, O_RDONLY | O_CLOEXEC | directAccess)
     guard file >= 0 else { return false }
@@ -166,7 +168,7 @@ func opensDirectly(_ path: String) -> Bool {
 }
 
 /// Whether files in a directory can be opened past the page cache.
-func supportsDirectAccess(_ path: String) -> Bool {
+package func supportsDirectAccess(_ path: String) -> Bool {
     let probe = "\(path)/.direct-access-probe"
     let directAccess: Int32 = 0o40000  // O_DIRECT, which Swift's Glibc does not show
     let file = open(probe, O_WRONLY | O_CREAT | O_CLOEXEC | directAccess, 0o600)

@@ -1,8 +1,8 @@
-import ComputeModel
-import DriverAPI
+package import ComputeModel
+package import DriverAPI
 
 /// One operation at a time on each guest; operations on different guests do not wait for each other.
-actor GuestLocks {
+package actor GuestLocks {
     private struct Waiter {
         let number: Int
         let answer: OneAnswer<Bool>
@@ -11,10 +11,12 @@ actor GuestLocks {
     private var held: Set<GuestID> = []
     private var lastNumber = 0
 
+    package init() {}
+
     /// Waits for the guest's turn.
     ///
     /// - Throws: ``DriverError/cancelled`` when the task is cancelled while waiting; the lock is then not held.
-    func acquire(_ guest: GuestID) async throws(DriverError) {
+    package func acquire(_ guest: GuestID) async throws(DriverError) {
         if held.insert(guest).inserted { return }
         lastNumber += 1
         let answer = OneAnswer<Bool>()
@@ -32,7 +34,7 @@ actor GuestLocks {
     }
 
     /// Ends the turn; the longest waiting operation gets the next.
-    func release(_ guest: GuestID) {
+    package func release(_ guest: GuestID) {
         while var queue = waiting[guest], !queue.isEmpty {
             let next = queue.removeFirst()
             waiting[guest] = queue.isEmpty ? nil : queue

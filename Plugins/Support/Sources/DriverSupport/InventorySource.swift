@@ -1,28 +1,28 @@
-import ComputeModel
-import DriverAPI
+package import ComputeModel
+package import DriverAPI
 import Glibc
 
 /// Watches what the host offers and sends it when it changes.
-final class InventorySource: Sendable {
+package final class InventorySource: Sendable {
     /// Reads the inventory again; `nil` when the host cannot be asked now.
-    typealias Look = @Sendable () async -> NodeInventory?
+    package typealias Look = @Sendable () async -> NodeInventory?
 
     /// The newest inventory, for any number of readers.
-    let broadcast: NewestValueBroadcast<NodeInventory>
+    package let broadcast: NewestValueBroadcast<NodeInventory>
     private let interval: Duration
     private let look: Look
     private let task = Locked<Task<Void, Never>?>(nil)
     /// An unchanged inventory is sent again after that many looks, because its uptime grows old.
     private static let looksUntilRepeat = 10
 
-    init(first: NodeInventory, interval: Duration, look: @escaping Look) {
+    package init(first: NodeInventory, interval: Duration, look: @escaping Look) {
         broadcast = NewestValueBroadcast(first)
         self.interval = interval
         self.look = look
     }
 
     /// Begins to look every interval. `each` runs at every look.
-    func start(each: @escaping @Sendable () async -> Void) {
+    package func start(each: @escaping @Sendable () async -> Void) {
         let interval = interval
         let running = Task { [weak self] in
             var looks = 0
@@ -38,7 +38,7 @@ final class InventorySource: Sendable {
     }
 
     /// Looks now and sends what changed.
-    func refresh(always: Bool = false) async {
+    package func refresh(always: Bool = false) async {
         guard let new = await look() else { return }
         if always || broadcast.current.map({ Self.differs($0, new) }) ?? true { broadcast.send(new) }
     }
@@ -51,7 +51,7 @@ final class InventorySource: Sendable {
     }
 
     /// Stops looking and ends the streams.
-    func stop() {
+    package func stop() {
         task.with { task in
             task?.cancel()
             task = nil
@@ -61,9 +61,9 @@ final class InventorySource: Sendable {
 }
 
 /// The host's time since start and load, in the form of uptime(1).
-enum HostUptime {
+package enum HostUptime {
     /// Reads the host's files; `nil` where there are none.
-    static func read() -> String? {
+    package static func read() -> String? {
         guard let uptime = try? readText("/proc/uptime", bytesMax: 256),
             let load = try? readText("/proc/loadavg", bytesMax: 256)
         else { return nil }
@@ -75,7 +75,7 @@ enum HostUptime {
     }
 
     /// The line, from the texts of /proc/uptime and /proc/loadavg.
-    static func text(clock: (Int, Int, Int), uptime: String, load: String) -> String? {
+    package static func text(clock: (Int, Int, Int), uptime: String, load: String) -> String? {
         guard let seconds = uptime.split(separator: " ").first.flatMap({ Double($0) }) else { return nil }
         let loads = load.split(separator: " ").prefix(3).joined(separator: ", ")
         let minutes = Int(seconds) / 60
