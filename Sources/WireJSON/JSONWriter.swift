@@ -175,11 +175,6 @@ package struct JSONWriter: ~Copyable, @unchecked Sendable {
         needsComma = true
     }
 
-    /// Elements of the array that is open here, with their commas, as another writer has written them; may be none.
-    package mutating func elements(_ json: [UInt8]) {
-        if !json.isEmpty { raw(json) }
-    }
-
     // MARK: Parts
 
     /// Makes room for that many bytes more, and for a comma.

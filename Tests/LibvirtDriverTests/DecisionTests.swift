@@ -92,9 +92,9 @@ import Testing
         if case .unreachable = table[4].0 {} else { Issue.record("\(table[4].0)") }
     }
 
-    @Test func powerStatesAndEventsFollowNovasReading() {
+    @Test func powerStatesAndEventsFollowLibvirts() {
         #expect((0...8).map { PowerState(libvirtState: $0) } == [
-            .noState, .running, .running, .paused, .shutdown, .shutdown, .crashed, .suspended, .noState,
+            .noState, .running, .running, .paused, .running, .shutdown, .crashed, .suspended, .noState,
         ])
         #expect(PowerState(libvirtState: -1) == .noState)
         let events = (0...8).map { PowerState.after(libvirtEvent: $0, detail: 0) }

@@ -22,6 +22,8 @@ package struct ComputeServices: Sendable {
     package let bus: MessageBus
     /// What the operator configured.
     package let options: ComputeAPIOptions
+    /// Servers as lists have shown them before.
+    let rendered: RenderedServers
     package let logger: Logger
 
     package init(
@@ -31,6 +33,7 @@ package struct ComputeServices: Sendable {
         (self.store, self.policy) = (store, policy)
         (self.images, self.networks, self.projects) = (images, networks, projects)
         (self.bus, self.options, self.logger) = (bus, options, logger)
+        rendered = RenderedServers(bytesMax: Int(options.kilonova.serverListCache.bytes))
     }
 
     /// The store's clock is the API's.
@@ -45,11 +48,12 @@ package struct ComputeAPIOptions: Sendable {
     package var zones: AvailabilityZoneOptions
     package var configDrive: ConfigDriveOptions
     package var node: NodeOptions
+    package var kilonova: KilonovaGroupOptions
 
     /// Taken from the options of the whole process.
     package init(_ options: KilonovaOptions) {
         (api, service, quota) = (options.api, options.apiService, options.quota)
-        (zones, configDrive, node) = (options.zones, options.configDrive, options.node)
+        (zones, configDrive, node, kilonova) = (options.zones, options.configDrive, options.node, options.kilonova)
     }
 }
 

@@ -1,3 +1,4 @@
+import APIVersioning
 import ComputeModel
 import ComputeStore
 import DriverAPI
@@ -13,6 +14,17 @@ final class ServerScene: Sendable {
         case all
     }
 
+    /// All that the text of a server in a list depends on beside its row and the state of its host.
+    struct Kind: Sendable, Hashable {
+        let version: Microversion
+        let selfBase: String
+        let bookmarkBase: String
+        let isAdmin: Bool
+        let showsExtraSpecs: Bool
+        let showsExtended: Bool
+    }
+
+    let kind: Kind
     let links: Links
     let isAdmin: Bool
     let showsExtraSpecs: Bool
@@ -32,6 +44,9 @@ final class ServerScene: Sendable {
         isAdmin = call.context.isAdmin
         showsExtraSpecs = call.has(47) && call.allows(ServerPolicy.showFlavorExtraSpecs, target)
         showsExtended = call.allows(ServerDetailPolicy.extendedAttributes, target)
+        kind = Kind(
+            version: call.version, selfBase: links.selfBase, bookmarkBase: links.bookmarkBase, isAdmin: isAdmin,
+            showsExtraSpecs: showsExtraSpecs, showsExtended: showsExtended)
         guests = GuestNaming(call.services.options.service.instanceNameTemplate)
         if !call.has(16) {
             hostStatus = .none
@@ -41,6 +56,16 @@ final class ServerScene: Sendable {
             hostStatus = call.allows(ServerPolicy.showUnknownHostStatus, target) ? .unknownOnly : .none
         }
         hosts = hostStatus == .none ? [:] : try await Self.hosts(call.services)
+    }
+
+    /// The state of a server's host as far as it may be seen; nil when it may not.
+    func hostStatus(of host: String?) -> String? {
+        let word = host.map { hosts[$0] ?? "" } ?? ""
+        return switch hostStatus {
+        case .none: nil
+        case .unknownOnly: word == "UNKNOWN" ? word : nil
+        case .all: word
+        }
     }
 
     /// What tells a project whether two of its servers share a host.
@@ -88,14 +113,7 @@ final class ServerSubject: Sendable {
     var showsFault: Bool { server.fault != nil && ServerStatus.withFault.contains(status) }
 
     /// The state of its host as far as it may be seen; nil when it may not.
-    var hostStatus: String? {
-        let word = server.host.map { scene.hosts[$0] ?? "" } ?? ""
-        return switch scene.hostStatus {
-        case .none: nil
-        case .unknownOnly: word == "UNKNOWN" ? word : nil
-        case .all: word
-        }
-    }
+    var hostStatus: String? { scene.hostStatus(of: server.host) }
 }
 
 /// How servers' guests are named: a template with one `%x`, `%d` or `%s`, with a width if wanted. Read once, as lists

@@ -8,7 +8,7 @@ enum ServerView {
     private typealias Field = ViewField<ServerSubject>
 
     /// In a list without details: a plain object, the same in all versions.
-    static func writeBrief(_ server: InstanceRecord, _ links: Links, to writer: inout JSONWriter) {
+    static func writeBrief(_ server: InstanceName, _ links: Links, to writer: inout JSONWriter) {
         let id = server.id.description
         writer.object { w in
             w.field("id", id)

@@ -70,7 +70,7 @@ extension ComputeStore {
         return try await database.transaction(durability: .deferred) { connection in
             try connection.execute(
                 """
-                UPDATE instances SET task_state = \(task?.rawValue), updated_at = \(at)
+                UPDATE instances SET task_state = \(task?.rawValue), updated_at = \(at), \(InstanceStamp.renewal)
                 WHERE uuid = \(id) AND deleted = 0 AND task_state IN \(list: expected.map(\.rawValue).sorted())
                 """
             ).rowsChanged == 1
@@ -208,7 +208,10 @@ extension ComputeStore {
             var condition: SQL = "uuid = \(id) AND deleted = 0"
             if let expected { condition += " AND task_state IN \(list: expected.map(\.rawValue).sorted())" }
             return try connection.execute(
-                "UPDATE instances SET \(assignments.joined(separator: ", ")) WHERE \(condition)"
+                """
+                UPDATE instances SET \(InstanceStamp.renewal), \(assignments.joined(separator: ", "))
+                WHERE \(condition)
+                """
             ).rowsChanged == 1
         }
     }
@@ -233,7 +236,8 @@ extension ComputeStore {
         return try await database.transaction(durability: .deferred) { connection in
             try connection.execute(
                 """
-                UPDATE instances SET power_state = \(power.rawValue), vm_state = \(vm.rawValue), updated_at = \(at)
+                UPDATE instances SET power_state = \(power.rawValue), vm_state = \(vm.rawValue), updated_at = \(at),
+                    \(InstanceStamp.renewal)
                 WHERE uuid = \(id) AND deleted = 0 AND task_state IS NULL AND settled <= \(operation)
                     AND (power_state <> \(power.rawValue) OR vm_state <> \(vm.rawValue))
                 """
@@ -265,7 +269,8 @@ extension ComputeStore {
                 """
                 UPDATE instances SET vm_state = \(VMState.deleted.rawValue), task_state = NULL,
                     power_state = \(PowerState.noState.rawValue), deleted = 1, deleted_at = \(at),
-                    terminated_at = \(at), updated_at = \(at), interfaces = '[]', handle = NULL
+                    terminated_at = \(at), updated_at = \(at), interfaces = '[]', handle = NULL,
+                    \(InstanceStamp.renewal)
                 WHERE uuid = \(id) AND deleted = 0
                 """)
             try Self.removeWiring(of: id, connection)

@@ -67,7 +67,7 @@ extension ComputeStore {
         let changed = try connection.execute(
             """
             UPDATE instances SET vm_state = \(new.vm.rawValue), task_state = \(new.task?.rawValue),
-                updated_at = \(at)
+                updated_at = \(at), \(InstanceStamp.renewal)
             WHERE uuid = \(id) AND deleted = 0 AND vm_state = \(old.vm.rawValue) AND \(task)
             """)
         guard changed.rowsChanged == 1 else { throw StoreError.changedMeanwhile }

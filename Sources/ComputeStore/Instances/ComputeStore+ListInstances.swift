@@ -24,20 +24,73 @@ extension ComputeStore {
     ///   allow.
     package func instances(_ query: InstanceQuery) async throws -> [InstanceRecord] {
         try await database.read { connection in
-            var conditions = query.conditions.map(\.sql)
-            let order = Self.completed(query.order)
-            if let marker = query.marker {
-                conditions.append(try Self.after(marker, order: order, query: query, connection))
+            try connection.map(try Self.select(InstanceRecord.columns, query, connection)) {
+                try InstanceRecord(row: $0)
             }
-            let condition: SQL = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
-            let sorting = order.map { "\($0.key.rawValue) \($0.ascending ? "ASC" : "DESC")" }.joined(separator: ", ")
-            return try connection.map(
-                """
-                SELECT \(InstanceRecord.columns) FROM instances WHERE \(condition)
-                ORDER BY \(raw: sorting) LIMIT \(query.limit)
-                """
-            ) { try InstanceRecord(row: $0) }
         }
+    }
+
+    /// Identifiers and names of the servers that a query asks for.
+    ///
+    /// - Throws: as ``instances(_:)``.
+    package func instanceNames(_ query: InstanceQuery) async throws -> [InstanceName] {
+        try await database.read { connection in
+            try connection.map(try Self.select("uuid, display_name", query, connection)) {
+                InstanceName(id: try $0.identifier(0), name: try $0.string(1))
+            }
+        }
+    }
+
+    /// The servers that a query asks for, reading whole rows only of those that the caller does not know already.
+    ///
+    /// - Parameter known: what the caller keeps of a server at that stamp; `nil` for nothing. Called on a thread of
+    ///   the database's, so it must be quick.
+    /// - Returns: the servers in the query's order, all as of one moment.
+    /// - Throws: as ``instances(_:)``.
+    package func instances<Known: Sendable>(
+        _ query: InstanceQuery, known: @escaping @Sendable (InstanceStamp) -> Known?
+    ) async throws -> [ListedInstance<Known>] {
+        try await database.read { connection in
+            let stamps = try connection.map(try Self.select(InstanceStamp.columns, query, connection)) {
+                try InstanceStamp(row: $0)
+            }
+            let found = stamps.map(known)
+            let rows = try Self.rows(zip(stamps, found).filter { $1 == nil }.map(\.0.number), connection)
+            return zip(stamps, found).compactMap { stamp, known in
+                if let known { return .known(known) }
+                return rows[stamp.number].map { .row($0, stamp) }
+            }
+        }
+    }
+
+    /// Whole rows by their numbers, some hundred with one statement.
+    private static func rows(_ numbers: [Int64], _ connection: SQLConnection) throws -> [Int64: InstanceRecord] {
+        var rows: [Int64: InstanceRecord] = [:]
+        rows.reserveCapacity(numbers.count)
+        for start in stride(from: 0, to: numbers.count, by: 250) {
+            let some = Array(numbers[start..<min(start + 250, numbers.count)])
+            try connection.forEach("SELECT \(InstanceRecord.columns) FROM instances WHERE number IN \(list: some)") {
+                let record = try InstanceRecord(row: $0)
+                rows[record.number] = record
+            }
+        }
+        return rows
+    }
+
+    private static func select(
+        _ columns: SQL, _ query: InstanceQuery, _ connection: SQLConnection
+    ) throws -> SQL {
+        var conditions = query.conditions.map(\.sql)
+        let order = completed(query.order)
+        if let marker = query.marker {
+            conditions.append(try after(marker, order: order, query: query, connection))
+        }
+        let condition: SQL = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
+        let sorting = order.map { "\($0.key.rawValue) \($0.ascending ? "ASC" : "DESC")" }.joined(separator: ", ")
+        return """
+            SELECT \(columns) FROM instances WHERE \(condition)
+            ORDER BY \(raw: sorting) LIMIT \(query.limit)
+            """
     }
 
     /// How many servers satisfy the query's conditions; order, marker and limit do not matter.

@@ -104,7 +104,10 @@ extension ComputeStore {
 
     static func set(_ assignments: [SQL], on id: InstanceID, _ connection: SQLConnection) throws {
         let changed = try connection.execute(
-            "UPDATE instances SET \(assignments.joined(separator: ", ")) WHERE uuid = \(id) AND deleted = 0")
+            """
+            UPDATE instances SET \(InstanceStamp.renewal), \(assignments.joined(separator: ", "))
+            WHERE uuid = \(id) AND deleted = 0
+            """)
         guard changed.rowsChanged == 1 else { throw StoreError.notFound("Instance \(id) could not be found.") }
     }
 

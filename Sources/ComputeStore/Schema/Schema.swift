@@ -7,7 +7,18 @@ enum Schema {
             instances(dialect) + actions(dialect) + flavors(dialect) + owners(dialect) + services + sagas(dialect)
         },
         Migration(id: "0002-instance-password") { _ in passwords },
+        Migration(id: "0003-instance-revision") { dialect in revisions(dialect) },
     ]
+
+    /// A number that grows with every change of a server's row, and indexes in the order in which servers are listed.
+    private static func revisions(_ dialect: SQLDialect) -> [SQL] {
+        [
+            "ALTER TABLE instances ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
+            "CREATE INDEX instances_of_project ON instances (project_id, deleted, created_at, number)",
+            "CREATE INDEX instances_of_all ON instances (deleted, created_at, number)",
+            dialect == .mariadb ? "DROP INDEX instances_project ON instances" : "DROP INDEX instances_project",
+        ]
+    }
 
     private static let passwords: [SQL] = [
         """

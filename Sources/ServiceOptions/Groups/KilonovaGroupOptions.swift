@@ -29,6 +29,13 @@ package struct KilonovaGroupOptions: OptionGroup {
         help: "The largest body of a request, uploads of images excepted.")
     package var requestBodyLimit = ByteSize(kibibytes: 112)
 
+    @Option("server_list_cache", .byteSize(min: ByteSize(bytes: 0), max: ByteSize(gibibytes: 16)),
+        help: """
+            Memory for servers as lists have shown them: what has not changed since is not written again. 0: every \
+            list is written anew.
+            """)
+    package var serverListCache = ByteSize(kibibytes: 16 * 1024)
+
     @Option("rpc_queue_limit", .integer(1...),
         help: "How many messages wait for a service before senders are slowed down.")
     package var queueLimit = 10_000

@@ -37,6 +37,14 @@ struct LibvirtDomain: ~Copyable {
         return power == .shutdown && hasSavedMemory ? .suspended : power
     }
 
+    /// Whether its system has ended while its process is still there: it can be neither stopped by a button nor
+    /// started yet, and is off a moment later.
+    func isGoingDown() throws(LibvirtFailure) -> Bool {
+        var state: Int32 = 0
+        guard virDomainGetState(pointer, &state, nil, 0) == 0 else { throw .last("read the guest's state") }
+        return virDomainState(rawValue: UInt32(bitPattern: state)) == VIR_DOMAIN_SHUTDOWN
+    }
+
     /// Our element in the domain's metadata; `nil` when it has none, so is not ours.
     func metadata() throws(LibvirtFailure) -> String? {
         guard
@@ -52,7 +60,7 @@ struct LibvirtDomain: ~Copyable {
         return String(cString: text)
     }
 
-    /// Starts it. Succeeds when it runs already.
+    /// Starts it. Succeeds when it runs already, also when it is just going down: see ``isGoingDown()``.
     func start() throws(LibvirtFailure) {
         guard virDomainCreate(pointer) != 0 else { return }
         let failure = LibvirtFailure.last("start the guest")
@@ -144,13 +152,14 @@ extension LibvirtConnection {
 }
 
 extension PowerState {
-    /// Nova's reading of virDomainState.
+    /// Nova's reading of virDomainState, but for a guest that is going down: its process is still there and holds its
+    /// disks, so it runs. Nova takes it for off, and a start then finds it running and does nothing.
     init(libvirtState: Int32) {
         self =
             switch virDomainState(rawValue: UInt32(bitPattern: libvirtState)) {
-            case VIR_DOMAIN_RUNNING, VIR_DOMAIN_BLOCKED: .running
+            case VIR_DOMAIN_RUNNING, VIR_DOMAIN_BLOCKED, VIR_DOMAIN_SHUTDOWN: .running
             case VIR_DOMAIN_PAUSED: .paused
-            case VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTOFF: .shutdown
+            case VIR_DOMAIN_SHUTOFF: .shutdown
             case VIR_DOMAIN_CRASHED: .crashed
             case VIR_DOMAIN_PMSUSPENDED: .suspended
             default: .noState

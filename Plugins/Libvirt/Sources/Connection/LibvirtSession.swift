@@ -75,6 +75,8 @@ final class LibvirtSession: Sendable {
             threads.start { endWatch(connection) }
             return
         }
+        // First, so that who hears that all is well again has heard that something may have passed unseen.
+        if number > 1 { events.send(.missed) }
         health.send(.healthy)
         // The daemon may have gone between opening and watching, when nobody was told.
         let isAlive = await threads.run { connection.isAlive }
@@ -104,7 +106,6 @@ final class LibvirtSession: Sendable {
                 try await connect(number: number + 1)
                 guard case .connected = state.with({ $0 }) else { return }
                 log(.info, "libvirt connection restored", ["uri": uri])
-                events.send(.missed)
                 reconnected.with { $0 }?()
                 return
             } catch {

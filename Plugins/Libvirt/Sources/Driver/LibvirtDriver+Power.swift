@@ -15,9 +15,13 @@ extension LibvirtDriver {
         }
     }
 
+    /// How long a process may take to end after its guest has gone down; then it is stopped.
+    private static let leaveTime: Duration = .seconds(30)
+
     func powerOn(_ guest: GuestID, _ call: DriverCall) async throws(DriverError) {
         try await alone(with: guest) { () async throws(DriverError) in
             try await self.admit(call, guest)
+            try await self.letGo(guest)
             switch try await self.presence(of: guest) {
             case .foreign(let name): throw Self.foreign(guest, name)
             case .ours(.running): return
@@ -54,6 +58,20 @@ extension LibvirtDriver {
             try await self.defineAgain(guest)
             try await self.startDomain(guest)
         }
+    }
+
+    /// Waits until a guest that is going down is off, so that it can be started. Others are left as they are.
+    private func letGo(_ guest: GuestID) async throws(DriverError) {
+        guard case .ours(.running) = try await presence(of: guest) else { return }
+        let deadline = ContinuousClock.now + Self.leaveTime
+        while ContinuousClock.now < deadline {
+            let isGoing = try await session.read { connection throws(LibvirtFailure) in
+                try connection.domain(guest)?.isGoingDown() ?? false
+            }
+            guard isGoing else { return }
+            do { try await Task.sleep(for: Self.lookInterval) } catch { throw .cancelled }
+        }
+        try await pullThePlug(guest)
     }
 
     private func isUp(_ guest: GuestID) async throws(DriverError) -> Bool {
