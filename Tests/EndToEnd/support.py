@@ -30,15 +30,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(what, condition, seconds=30, interval=0.05):
-    """The first true answer of `condition`; fails the test with `what` when none comes in time."""
+def wait_until(what, condition, seconds=30, interval=0.05, clues=None):
+    """The first true answer of `condition`; when none comes in time, fails with `what` and what `clues` says."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}")
+            raise AssertionError(f"not within {seconds:.0f} s: {what}" + (f"\n{clues()}" if clues else ""))
         time.sleep(interval)
 
 

@@ -147,7 +147,16 @@ class Guest(CloudTest):
         def booted():
             last = self.console().rpartition(f"GUEST-STATE boots={number} ")
             return last[1] and "GUEST-READY" in last[2]
-        wait_until(f"the guest's boot number {number}", booted, scaled(240), 1)
+        wait_until(f"the guest's boot number {number}", booted, scaled(240), 1, self.clues)
+
+    def clues(self):
+        """What the guest, libvirt and the daemon say of a guest that does not do as expected."""
+        guest = self.server["id"]
+        state = virsh("domstate", "--reason", guest).strip()
+        console = "\n".join(self.console().splitlines()[-25:])
+        log = [line for line in (self.cloud.state / "log" / "kilonovad.log").read_text().splitlines() if guest in line]
+        said = "\n".join(log[-25:])
+        return f"libvirt: {state}\n--- the end of the console\n{console}\n--- the daemon on the guest\n{said}"
 
     def floating(self):
         return self.admin.json("floating", "ip", "list")[0]["Floating IP Address"]
@@ -170,7 +179,7 @@ class Guest(CloudTest):
             "--security-group", "open", "--user-data", self.cloud.state / "user-data", "--wait", "tale")
         self.assertEqual(server["status"], "ACTIVE")
         type(self).server = server
-        wait_until("GUEST-READY on the console", lambda: "GUEST-READY" in self.console(), scaled(240), 1)
+        wait_until("GUEST-READY on the console", lambda: "GUEST-READY" in self.console(), scaled(240), 1, self.clues)
         type(self).ready = True
 
     def test_02_the_console_shows_kernel_lease_metadata_and_login(self):
