@@ -40,7 +40,7 @@ end_stage_process() {
 }
 
 show_progress() {
-    local name=$1 log=$2 spoken=0
+    local name=$1 log=$2 spoken=$(((${EPOCHREALTIME/[.,]/} - stage_started) / 20000000))
     while kill -0 "$stage_process" 2>/dev/null; do
         sleep 0.2
         if [ -n "$stage_terminal" ]; then

@@ -1,3 +1,4 @@
+import ComputeModel
 import DriverAPI
 package import ServiceOptions
 
@@ -27,6 +28,11 @@ package final class CachingTokenValidator: TokenValidating {
         var lastNumber: UInt64 = 0
         /// Counts invalidations: a check begun before one is not kept.
         var generation = 0
+
+        func facts(of token: String, _ wall: Timestamp, _ steady: ContinuousClock.Instant) -> TokenFacts? {
+            guard let entry = entries[token], entry.until > steady, entry.facts.expiresAt > wall else { return nil }
+            return entry.facts
+        }
     }
     private let state = Locked(State())
     private let inner: any TokenValidating
@@ -60,17 +66,15 @@ package final class CachingTokenValidator: TokenValidating {
     /// What is known about a token without asking anybody: the fast path, without suspension.
     package func cached(_ token: String) -> TokenFacts? {
         let (wall, steady) = (clock.wall(), clock.steady())
-        return state.with { state in
-            guard let entry = state.entries[token] else { return nil }
-            guard entry.until > steady, entry.facts.expiresAt > wall else { return nil }
-            return entry.facts
-        }
+        return state.with { $0.facts(of: token, wall, steady) }
     }
 
     package func validate(_ token: String) async throws(TokenRefusal) -> TokenFacts {
         if let facts = cached(token) { return facts }
-        let steady = clock.steady()
+        let (wall, steady) = (clock.wall(), clock.steady())
         let check = state.with { state -> Task<Result<TokenFacts, TokenRefusal>, Never> in
+            // A check that was under way a moment ago may have ended.
+            if let facts = state.facts(of: token, wall, steady) { return Task { .success(facts) } }
             if let refused = state.refused[token], refused.until > steady { return Task { .failure(refused.refusal) } }
             if let running = state.checks[token] { return running }
             let generation = state.generation
