@@ -23,10 +23,18 @@ state_of() {
     virsh_system domstate "$1" 2>/dev/null || echo gone
 }
 
+# A guest whose system has ended is "in shutdown" until its process has ended too.
+is_off() {
+    case $(state_of "$1") in
+    "shut off" | crashed | gone) ;;
+    *) return 1 ;;
+    esac
+}
+
 stop_guests() {
-    local uuid running=() deadline
+    local uuid running=() deadline failed=0
     for uuid in $(our_domains); do
-        [ "$(state_of "$uuid")" = "shut off" ] || running+=("$uuid")
+        is_off "$uuid" || running+=("$uuid")
     done
     [ ${#running[@]} -gt 0 ] || return 0
     for uuid in "${running[@]}"; do
@@ -34,14 +42,16 @@ stop_guests() {
     done
     deadline=$((SECONDS + ${KILONOVA_SHUTDOWN_TIMEOUT:-20}))
     for uuid in "${running[@]}"; do
-        until [ "$(state_of "$uuid")" != running ] || [ $SECONDS -ge $deadline ]; do
-            sleep 0.3
-        done
-        case $(state_of "$uuid") in
-        "shut off" | gone) echo "powered off guest $uuid" ;;
-        *) virsh_system destroy "$uuid" >/dev/null && echo "ended guest $uuid by force" ;;
-        esac
+        until is_off "$uuid" || [ $SECONDS -ge $deadline ]; do sleep 0.3; done
+        if is_off "$uuid"; then
+            echo "powered off guest $uuid"
+        elif virsh_system destroy "$uuid" >/dev/null || is_off "$uuid"; then
+            echo "ended guest $uuid by force"
+        else
+            failed=1
+        fi
     done
+    return $failed
 }
 
 forget_guests() {
