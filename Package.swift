@@ -39,11 +39,13 @@ let conformance = Target.Dependency.product(name: "DriverConformance", package: 
 let modules: [Module] = [
     // Plumbing
     Module("CSQLite", .system(pkgConfig: "sqlite3", apt: "libsqlite3-dev")),
+    Module("CMariaDB", .system(pkgConfig: "libmariadb", apt: "libmariadb-dev")),
+    Module("CPostgreSQL", .system(pkgConfig: "libpq", apt: "libpq-dev")),
     Module("WireJSON"),
     Module("ServiceOptions"),
     Module("HTTPService", .library, ["WireJSON"], [nio, nioPosix, nioHTTP1, nioLocks, logging]),
     Module("Messaging", .library, ["ServiceOptions"], [kit, logging]),
-    Module("Database", .library, ["CSQLite"], [logging]),
+    Module("Database", .library, ["CSQLite", "CMariaDB", "CPostgreSQL"], [logging]),
     // Mechanisms
     Module("Sagas", .library, [], [logging]),
     Module("APIVersioning", .library, ["WireJSON"]),
@@ -112,12 +114,13 @@ let modules: [Module] = [
     Module("XenAPIDriver", .plugin, [], [kit], path: "Plugins/XenAPI/Sources"),
     // Tests
     Module("HostilePeer", .library, path: "Tests/HostilePeer"),
+    Module("DatabaseServers", .library, path: "Tests/DatabaseServers"),
     Module("WireJSONTests", .test, ["WireJSON"]),
     Module("ServiceOptionsTests", .test, ["ServiceOptions"]),
     Module("HTTPServiceTests", .test, ["HTTPService", "WireJSON"], [nioPosix, nioLocks, logging]),
     Module("MessagingTests", .test, ["Messaging"], [kit, logging]),
     Module("IdentityTests", .test, ["Identity", "WireJSON"], [kit]),
-    Module("DatabaseTests", .test, ["Database"], [logging]),
+    Module("DatabaseTests", .test, ["Database", "DatabaseServers"], [logging]),
     Module("SagasTests", .test, ["Sagas"], [logging]),
     Module("ComputeStoreTests", .test, ["ComputeStore", "Database", "Sagas"], [kit, logging]),
     Module(

@@ -30,11 +30,13 @@ extension ComputeStore {
                 conditions.append(try Self.after(marker, order: order, query: query, connection))
             }
             let condition: SQL = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
-            let sorting = order.map { "\($0.key.rawValue) \($0.ascending ? "ASC" : "DESC")" }.joined(separator: ", ")
+            let sorting = order.map { part -> SQL in
+                "\(raw: part.key.rawValue) \(connection.dialect.order(ascending: part.ascending))"
+            }.joined(separator: ", ")
             return try connection.map(
                 """
                 SELECT \(InstanceRecord.columns) FROM instances WHERE \(condition)
-                ORDER BY \(raw: sorting) LIMIT \(query.limit)
+                ORDER BY \(sorting) LIMIT \(query.limit)
                 """
             ) { try InstanceRecord(row: $0) }
         }
@@ -60,7 +62,7 @@ extension ComputeStore {
         return completed
     }
 
-    /// The condition of standing after the marker in the order. Absent values sort first, as in SQLite and MariaDB.
+    /// The condition of standing after the marker in the order. Absent values sort first.
     private static func after(
         _ marker: InstanceID, order: [(key: InstanceQuery.SortKey, ascending: Bool)], query: InstanceQuery,
         _ connection: SQLConnection

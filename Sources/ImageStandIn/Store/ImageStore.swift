@@ -89,6 +89,7 @@ package struct ImageStore: Sendable {
     ) async throws -> ImageRecord {
         let at = now()
         return try await database.transaction { connection in
+            try connection.takeTurn(by: "UPDATE images SET updated_at = updated_at WHERE id = \(id.description)")
             guard var image = try Self.image(id, connection) else { throw ImageFault.noImage(id.description) }
             let before = image
             try change(&image)
