@@ -61,7 +61,13 @@ actor SharedServers {
 
     func server(_ engine: TestEngine) async throws -> DatabaseServer {
         if let known = starting[engine] { return try await known.value }
-        let task = Task { try await DatabaseServer.start(engine) }
+        var settings = DatabaseServer.Settings()
+        // What these hold is not worth a flush; tests of durability have servers of their own.
+        settings.arguments =
+            engine == .mariadb
+            ? ["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-doublewrite=0"]
+            : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+        let task = Task { [settings] in try await DatabaseServer.start(engine, settings) }
         starting[engine] = task
         return try await task.value
     }
