@@ -39,11 +39,13 @@ let conformance = Target.Dependency.product(name: "DriverConformance", package: 
 let modules: [Module] = [
     // Plumbing
     Module("CSQLite", .system(pkgConfig: "sqlite3", apt: "libsqlite3-dev")),
+    Module("CMariaDB", .system(pkgConfig: "libmariadb", apt: "libmariadb-dev")),
+    Module("CPostgreSQL", .system(pkgConfig: "libpq", apt: "libpq-dev")),
     Module("WireJSON"),
     Module("ServiceOptions"),
     Module("HTTPService", .library, ["WireJSON"], [nio, nioPosix, nioHTTP1, nioLocks, logging]),
     Module("Messaging", .library, ["ServiceOptions"], [kit, logging]),
-    Module("Database", .library, ["CSQLite"], [logging]),
+    Module("Database", .library, ["CSQLite", "CMariaDB", "CPostgreSQL"], [logging]),
     // Mechanisms
     Module("Sagas", .library, [], [logging]),
     Module("APIVersioning", .library, ["WireJSON"]),
@@ -112,41 +114,42 @@ let modules: [Module] = [
     Module("XenAPIDriver", .plugin, [], [kit], path: "Plugins/XenAPI/Sources"),
     // Tests
     Module("HostilePeer", .library, path: "Tests/HostilePeer"),
+    Module("DatabaseServers", .library, path: "Tests/DatabaseServers"),
     Module("WireJSONTests", .test, ["WireJSON"]),
     Module("ServiceOptionsTests", .test, ["ServiceOptions"]),
     Module("HTTPServiceTests", .test, ["HTTPService", "WireJSON"], [nioPosix, nioLocks, logging]),
     Module("MessagingTests", .test, ["Messaging"], [kit, logging]),
     Module("IdentityTests", .test, ["Identity", "WireJSON"], [kit]),
-    Module("DatabaseTests", .test, ["Database"], [logging]),
+    Module("DatabaseTests", .test, ["Database", "DatabaseServers"], [logging]),
     Module("SagasTests", .test, ["Sagas"], [logging]),
-    Module("ComputeStoreTests", .test, ["ComputeStore", "Database", "Sagas"], [kit, logging]),
+    Module("ComputeStoreTests", .test, ["ComputeStore", "Database", "DatabaseServers", "Sagas"], [kit, logging]),
     Module(
-        "SchedulingTests", .test, ["Scheduling", "ComputeStore", "Database", "Messaging", "ServiceInterfaces"],
+        "SchedulingTests", .test, ["Scheduling", "ComputeStore", "Database", "DatabaseServers", "Messaging", "ServiceInterfaces"],
         [kit, logging]),
     Module(
         "ConductorTests", .test,
         [
-            "Conductor", "ComputeStore", "Database", "Sagas", "PeerClients", "Messaging", "ServiceInterfaces",
+            "Conductor", "ComputeStore", "Database", "DatabaseServers", "Sagas", "PeerClients", "Messaging", "ServiceInterfaces",
             "WireJSON",
         ], [kit, logging]),
     Module("APIVersioningTests", .test, ["APIVersioning", "WireJSON"]),
-    Module("PlacementTests", .test, ["Placement", "Database", "ServiceInterfaces", "Messaging"], [kit, logging]),
+    Module("PlacementTests", .test, ["Placement", "Database", "DatabaseServers", "ServiceInterfaces", "Messaging"], [kit, logging]),
     Module(
-        "PlacementHTTPTests", .test, ["PlacementHTTP", "Placement", "Database", "HTTPService", "Identity", "WireJSON"],
+        "PlacementHTTPTests", .test, ["PlacementHTTP", "Placement", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
     Module(
         "ComputeHTTPTests", .test,
         [
-            "APIVersioning", "ComputeHTTP", "ComputeStore", "Database", "HTTPService", "Identity", "Messaging",
+            "APIVersioning", "ComputeHTTP", "ComputeStore", "Database", "DatabaseServers", "HTTPService", "Identity", "Messaging",
             "PeerClients", "ServiceInterfaces", "ServiceOptions", "WireJSON",
         ], [kit, logging]),
     Module(
-        "ImageStandInTests", .test, ["ImageStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
+        "ImageStandInTests", .test, ["ImageStandIn", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
         [kit, logging, crypto, nioPosix]),
     Module("InstanceMetadataTests", .test, ["InstanceMetadata", "WireJSON"], [kit]),
     Module(
         "MetadataHTTPTests", .test,
-        ["MetadataHTTP", "InstanceMetadata", "ComputeStore", "Database", "HTTPService", "WireJSON"],
+        ["MetadataHTTP", "InstanceMetadata", "ComputeStore", "Database", "DatabaseServers", "HTTPService", "WireJSON"],
         [kit, logging, crypto]),
     Module(
         "ComputeAgentTests", .test, ["ComputeAgent", "ServiceInterfaces", "Messaging"], [kit, conformance, logging]),
@@ -159,7 +162,7 @@ let modules: [Module] = [
     Module("XenDriverTests", .test, ["XenDriver", "CXen", "DriverSupport"], [kit, conformance]),
     Module("XenAPIDriverTests", .test, ["XenAPIDriver", "DriverHTTP", "HostilePeer"], [kit, conformance]),
     Module(
-        "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "HTTPService", "Identity", "WireJSON"],
+        "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
     Module("TidyTests", .test),
     Module(

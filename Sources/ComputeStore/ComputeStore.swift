@@ -17,13 +17,16 @@ package struct ComputeStore: Sendable {
         self.now = now
     }
 
+    /// The history of the store's tables.
+    package static let history = SchemaHistory(component: "compute", migrations: Schema.migrations)
+
     /// Brings the schema up to date and returns the store.
     ///
     /// - Throws: `DatabaseError`, with file and remedy in its text.
     package static func open(_ database: SQLDatabase, now: @escaping @Sendable () -> Timestamp) async throws
         -> ComputeStore
     {
-        try await database.migrate(Schema.migrations, component: "compute")
+        try await database.migrate(history.migrations, component: history.component)
         return ComputeStore(database: database, now: now)
     }
 }

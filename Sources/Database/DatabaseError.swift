@@ -6,8 +6,14 @@ package enum DatabaseError: Error, Sendable, Hashable {
     case constraint(ConstraintFailure)
     /// Another user of the database held a lock for too long, or there was a deadlock, also after retries.
     case busy(String)
-    /// The connection is closed or lost, or the device fails.
+    /// The connection is closed, or the device fails.
     case unavailable(String)
+    /// The server does not answer, or its connection was lost before the end of the transaction, which took no effect;
+    /// also after retries.
+    case connectionLost(String)
+    /// The connection was lost while the transaction was being committed: it took effect as a whole or not at all.
+    /// Look, or repeat what may be repeated.
+    case outcomeUnknown(String)
     /// The database cannot be opened: wrong address, missing directory, no permission.
     case cannotOpen(String)
     /// No space is left for the change.
@@ -52,10 +58,11 @@ package enum DatabaseError: Error, Sendable, Hashable {
         if case .constraint(let failure) = self { failure.kind == .unique } else { false }
     }
 
-    /// Whether the same transaction may succeed when it is simply run again.
+    /// Whether what failed may succeed when it is simply done again, by those for whom twice is as good as once. The
+    /// database layer has already repeated what is safe to repeat.
     package var isTransient: Bool {
         switch self {
-        case .busy: true
+        case .busy, .connectionLost, .outcomeUnknown: true
         case .constraint, .unavailable, .cannotOpen, .full, .readOnly, .corrupt, .statement, .decoding, .migration:
             false
         }
@@ -68,7 +75,7 @@ extension DatabaseError {
     package var outage: String? {
         switch self {
         case .busy: "its database is busy"
-        case .unavailable: "its database does not answer"
+        case .unavailable, .connectionLost, .outcomeUnknown: "its database does not answer"
         case .full: "no space is left for its database, and the operator must free some"
         case .readOnly: "its database may only be read, and the operator must mend that"
         case .constraint, .cannotOpen, .corrupt, .statement, .decoding, .migration: nil
@@ -81,8 +88,8 @@ extension DatabaseError: CustomStringConvertible {
         switch self {
         case .constraint(let failure): failure.message
         case .statement(let message, let sql): "\(message) in \"\(sql)\""
-        case .busy(let text), .unavailable(let text), .cannotOpen(let text), .full(let text), .readOnly(let text),
-            .corrupt(let text), .decoding(let text), .migration(let text):
+        case .busy(let text), .unavailable(let text), .connectionLost(let text), .outcomeUnknown(let text),
+            .cannotOpen(let text), .full(let text), .readOnly(let text), .corrupt(let text), .decoding(let text), .migration(let text):
             text
         }
     }

@@ -2,9 +2,31 @@ package import Logging
 
 /// How a database is opened and used.
 package struct DatabaseOptions: Sendable {
-    /// Threads, each with a connection of its own, that serve reads. A memory database has one connection for all.
+    /// What happens to a schema that is not this version's when a store is opened.
+    package enum SchemaPolicy: Sendable {
+        /// It is brought up to date.
+        case migrate
+        /// It is refused, with the command that brings it up to date: a server's database is shared by processes of
+        /// several hosts, and only its operator knows when all may live with a new schema.
+        case verify
+    }
+
+    /// Threads, each with a connection of its own, that serve reads of an SQLite file. A memory database has one
+    /// connection for all.
     package var readersMax = 2
-    /// How long one statement waits for a lock that another process holds.
+    /// Connections to a server that are kept.
+    package var poolSize = 5
+    /// Connections to a server that are made beyond ``poolSize`` when work waits, and closed when none does.
+    package var overflowMax = 50
+    /// How long work waits for a connection, and how long a lost server is waited for, until it is refused.
+    package var poolTimeout: Duration = .seconds(30)
+    /// The age at which a connection to a server is closed and made anew.
+    package var recycleTime: Duration = .seconds(3600)
+    /// How often the first connection is tried again when the server does not answer; negative: for ever.
+    package var openRetriesMax = 0
+    /// The pause before the first connection is tried again.
+    package var openRetryInterval: Duration = .seconds(10)
+    /// How long one statement waits for a lock that somebody else holds.
     package var busyTimeout: Duration = .seconds(5)
     /// How often a transaction is run in all when the database stays busy or reports deadlocks.
     package var attemptsMax = 4
@@ -12,7 +34,8 @@ package struct DatabaseOptions: Sendable {
     package var groupMax = 256
     /// Prepared statements kept per connection.
     package var statementsMax = 256
-    /// Told of retries and of groups that fell apart.
+    package var schemaPolicy = SchemaPolicy.migrate
+    /// Told of retries, of groups that fell apart and of lost servers.
     package var logger: Logger
 
     package init(logger: Logger = Logger(label: "kilonova.database")) {
@@ -20,37 +43,15 @@ package struct DatabaseOptions: Sendable {
     }
 }
 
-/// Where a database is.
-///
-/// `sqlite:///abs/path` names a file (four slashes, as SQLAlchemy writes absolute paths, are taken too);
-/// `sqlite://` is a database in memory that is gone when it is closed.
-package enum DatabaseAddress: Sendable, Hashable {
-    case sqliteFile(path: String)
-    case sqliteMemory
-
-    /// Reads the value of `[database] connection`.
-    package init(url: String) throws(DatabaseError) {
-        guard let colon = url.firstRange(of: "://") else {
-            throw .cannotOpen("the database connection \"\(Self.withoutPassword(url))\" is no URL; "
-                + "write sqlite:///path/of/the/file")
-        }
-        let scheme = url[..<colon.lowerBound]
-        let rest = url[colon.upperBound...]
-        guard scheme == "sqlite" else {
-            throw .cannotOpen("this build has no database engine \"\(scheme)\"; use sqlite:///path/of/the/file")
-        }
-        if rest.isEmpty {
-            self = .sqliteMemory
-            return
-        }
-        guard rest.hasPrefix("/"), rest.count > 1 else {
-            throw .cannotOpen("the database connection \"\(url)\" needs an absolute path: sqlite:///path/of/the/file")
-        }
-        self = .sqliteFile(path: "/" + rest.drop { $0 == "/" })
+extension Duration {
+    /// Whole milliseconds, as far as 32 bits reach.
+    var milliseconds: Int32 {
+        Int32(clamping: components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000)
     }
 
-    private static func withoutPassword(_ url: String) -> String {
-        guard let at = url.lastIndex(of: "@") else { return url }
-        return "…" + url[at...]
+    /// Nanoseconds, as far as 63 bits reach.
+    var nanoseconds: Int64 {
+        let (seconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max : seconds + components.attoseconds / 1_000_000_000
     }
 }

@@ -1,11 +1,20 @@
 import Glibc
 
+/// Takes jobs to the threads of a database.
+protocol JobTaking: AnyObject, Sendable {
+    /// What callers are told after ``close()``.
+    var closedMessage: String { get }
+    /// False when it is closed; the job was not taken.
+    func push(_ job: any DatabaseJob) -> Bool
+    /// Refuses new jobs; those that were taken are finished.
+    func close()
+}
+
 /// The jobs that wait for a thread, first in first out.
 ///
 /// `@unchecked Sendable`: everything mutable is touched only while `mutex` is held. A condition variable is needed
 /// because threads sleep here, which `Synchronization.Mutex` cannot offer.
-final class JobQueue: @unchecked Sendable {
-    /// What callers are told after ``close()``.
+final class JobQueue: JobTaking, @unchecked Sendable {
     let closedMessage: String
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -27,7 +36,6 @@ final class JobQueue: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// False when the queue is closed; the job was not taken.
     func push(_ job: any DatabaseJob) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -19,6 +19,10 @@ package struct SQL: Sendable, Hashable {
     static let identifierMark: UInt8 = 2
     /// Stands for an empty list, which no dialect writes alike.
     static let emptyListMark: UInt8 = 3
+    /// The same for numbers.
+    static let emptyNumberListMark: UInt8 = 5
+    /// Stands for the operator that compares with a pattern.
+    static let likeMark: UInt8 = 4
 
     init(template: String, values: [SQLValue]) {
         self.template = template
@@ -58,7 +62,11 @@ package struct SQL: Sendable, Hashable {
                 inIdentifier.toggle()
                 bytes.append(dialect.identifierQuote)
             case Self.emptyListMark:
-                bytes += dialect.emptyList.utf8
+                bytes += dialect.emptyList(ofNumbers: false).utf8
+            case Self.emptyNumberListMark:
+                bytes += dialect.emptyList(ofNumbers: true).utf8
+            case Self.likeMark:
+                bytes += dialect.like.utf8
             case dialect.identifierQuote where inIdentifier:
                 bytes += [byte, byte]
             default:
@@ -113,10 +121,10 @@ extension SQL: ExpressibleByStringInterpolation {
         /// A parenthesised list for `IN`; an empty one matches nothing.
         ///
         /// The list is filled up to a power of two by repeating its last value, so that lists of many lengths
-        /// share few prepared statements. SQLite takes up to 32,766 values in one statement.
-        package mutating func appendInterpolation(list: some Collection<some SQLBindable>) {
+        /// share few prepared statements. SQLite takes up to 32,766 values in one statement, the others 65,535.
+        package mutating func appendInterpolation<Value: SQLBindable>(list: some Collection<Value>) {
             guard !list.isEmpty else {
-                template += "\u{3}"
+                template += Value.self is any FixedWidthInteger.Type ? "\u{5}" : "\u{3}"
                 return
             }
             var bound = list.map(\.sqlValue)
@@ -127,6 +135,12 @@ extension SQL: ExpressibleByStringInterpolation {
             }
             template += "(\u{1}" + String(repeating: ",\u{1}", count: bound.count - 1) + ")"
             values += bound
+        }
+
+        /// `column LIKE pattern` with the backslash as escape; capital and small letters are alike.
+        package mutating func appendInterpolation(_ column: String, like pattern: String) {
+            template += "\u{2}" + column + "\u{2} \u{4} \u{1} ESCAPE '\\'"
+            values.append(.text(pattern))
         }
 
         /// Trusted text, pasted as it is. Never anything that came from outside.

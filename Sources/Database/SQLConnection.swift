@@ -43,6 +43,32 @@ package final class SQLConnection {
         try engine.run(sql)
     }
 
+    /// Runs an `INSERT` of one row into a table whose column of that name numbers the rows, and returns the number.
+    package func insert(_ sql: SQL, numbering column: String) throws -> Int64 {
+        try engine.insert(sql, numbering: column)
+    }
+
+    /// Makes transactions that take the same turn run one after another, each seeing what those before it wrote.
+    ///
+    /// Needed before what was read decides what is written, unless a unique key or a comparison in the `UPDATE` itself
+    /// keeps two from deciding alike: writers of a server run at the same time. Call it first in the transaction. On
+    /// SQLite, whose writer is alone, it does nothing. Not a `SELECT FOR UPDATE`, whose locks do not reach the other
+    /// nodes of a Galera cluster: a changed row does.
+    package func takeTurn(_ turn: String) throws {
+        guard dialect != .sqlite else { return }
+        let raise: SQL = "UPDATE turns SET turn = turn + 1 WHERE name = \(turn)"
+        guard try engine.run(raise).rowsChanged == 0 else { return }
+        _ = try engine.run(
+            "INSERT INTO turns (name, turn) VALUES (\(turn), 0)\(dialect.onConflictIgnore(key: ["name"]))")
+        _ = try engine.run(raise)
+    }
+
+    /// The same by the row that will be changed: runs an `UPDATE` of it that changes nothing of worth, unless the
+    /// engine's writer is alone.
+    package func takeTurn(by update: SQL) throws {
+        if dialect != .sqlite { try execute(update) }
+    }
+
     /// Runs `body`; when it throws, undoes what it did and nothing else of the transaction.
     ///
     /// Needed where a failed statement is expected and the transaction goes on: PostgreSQL refuses to continue a

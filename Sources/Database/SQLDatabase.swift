@@ -36,25 +36,28 @@ package struct CommitCounts: Sendable, Hashable {
 ///     try connection.execute("UPDATE services SET host = \(new) WHERE host = \(old)")
 /// }
 /// ```
-/// Decision record: docs/decisions/0008-synchronous-database-closures-and-group-commit.md.
+/// Decision records: docs/decisions/0008-synchronous-database-closures-and-group-commit.md and
+/// 0030-server-databases.md.
 package final class SQLDatabase: Sendable {
     /// The family of engine.
     package let dialect: SQLDialect
-    /// The database in messages: its file, or `in memory`.
+    /// The database in messages: its file, `in memory`, or its name and server.
     package let name: String
-    private let writer: JobQueue
-    /// Nil where reads share the writer's connection.
-    private let readers: JobQueue?
+    private let writer: any JobTaking
+    /// Nil where reads share the writer's connections.
+    private let readers: (any JobTaking)?
     private let threads: ThreadGroup
     private let counted: Locked<CommitCounts>
     private let lastTrouble = Locked<String?>(nil)
 
+    let options: DatabaseOptions
+
     private init(
-        _ engine: SQLiteEngine, writer: JobQueue, readers: JobQueue?, _ threads: ThreadGroup,
-        _ counted: Locked<CommitCounts>
+        _ engine: any SQLEngine, writer: any JobTaking, readers: (any JobTaking)?, _ threads: ThreadGroup,
+        _ counted: Locked<CommitCounts>, _ options: DatabaseOptions
     ) {
         (dialect, name) = (engine.dialect, engine.name)
-        self.counted = counted
+        (self.counted, self.options) = (counted, options)
         (self.writer, self.readers, self.threads) = (writer, readers, threads)
     }
 
@@ -63,13 +66,38 @@ package final class SQLDatabase: Sendable {
         readers?.close()
     }
 
-    /// Opens the database, and creates the file where there is none. The directory must exist.
+    /// Opens the database: a file, which is created where there is none (its directory must exist), or one of a server.
     ///
     /// - Parameter url: see ``DatabaseAddress``.
-    /// - Throws: ``DatabaseError`` with the file and the remedy in its text.
+    /// - Throws: ``DatabaseError`` with the place and the remedy in its text.
     package static func open(url: String, options: DatabaseOptions = DatabaseOptions()) async throws -> SQLDatabase {
-        let address = try DatabaseAddress(url: url)
-        let engine = SQLiteEngine(address: address, options: options)
+        switch try DatabaseAddress(url: url) {
+        case .server(let server):
+            let engine: any SQLEngine =
+                switch server.dialect {
+                case .postgresql: PostgreSQLEngine(address: server, options: options)
+                case .mariadb, .sqlite: MariaDBEngine(address: server, options: options)
+                }
+            return try await open(engine, options)
+        case let address: return try await open(SQLiteEngine(address: address, options: options), options)
+        }
+    }
+
+    private static func open(_ engine: any SQLEngine, _ options: DatabaseOptions) async throws -> SQLDatabase {
+        let threads = ThreadGroup()
+        let counted = Locked(CommitCounts())
+        let pool = ServerPool(engine: engine, options: options, threads: threads, counted: counted)
+        do {
+            try await pool.open()
+        } catch {
+            pool.close()
+            await threads.finished()
+            throw error
+        }
+        return SQLDatabase(engine, writer: pool, readers: nil, threads, counted, options)
+    }
+
+    private static func open(_ engine: SQLiteEngine, _ options: DatabaseOptions) async throws -> SQLDatabase {
         let threads = ThreadGroup()
         let counted = Locked(CommitCounts())
         let writer = JobQueue(closedMessage: "the database \(engine.name) is closed")
@@ -80,7 +108,7 @@ package final class SQLDatabase: Sendable {
                 WriterLoop(connection: connection, options: options, counted: counted).run(writer)
             }
             guard engine.allowsReaders else {
-                return SQLDatabase(engine, writer: writer, readers: nil, threads, counted)
+                return SQLDatabase(engine, writer: writer, readers: nil, threads, counted, options)
             }
             let readers = JobQueue(closedMessage: "the database \(engine.name) is closed")
             do {
@@ -95,7 +123,7 @@ package final class SQLDatabase: Sendable {
                 readers.close()
                 throw error
             }
-            return SQLDatabase(engine, writer: writer, readers: readers, threads, counted)
+            return SQLDatabase(engine, writer: writer, readers: readers, threads, counted, options)
         } catch {
             writer.close()
             await threads.finished()
@@ -114,8 +142,10 @@ package final class SQLDatabase: Sendable {
     /// Runs `body` in a transaction of its own, which is on disk when this returns unless `durability` says less;
     /// when `body` throws, nothing of it remains.
     ///
-    /// Transactions that are waiting at the same time share one commit. The body may be run again (after a
-    /// deadlock, a busy database, or when a shared commit failed), so it must have no effect outside the database.
+    /// On SQLite, transactions that are waiting at the same time share one commit and run one after another. On a server
+    /// they run at the same time, at READ COMMITTED: see ``SQLConnection/takeTurn(_:)``. The body may be run again (after
+    /// a deadlock, a lost connection, a busy database, or when a shared commit failed), so it must have no effect outside
+    /// the database.
     /// When the calling task is cancelled before the body has begun, the body does not run.
     @discardableResult
     package func transaction<T: Sendable>(
@@ -144,7 +174,7 @@ package final class SQLDatabase: Sendable {
         await threads.finished()
     }
 
-    private func perform<T: Sendable>(_ job: Job<T>, on queue: JobQueue) async throws -> T {
+    private func perform<T: Sendable>(_ job: Job<T>, on queue: any JobTaking) async throws -> T {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 guard job.install(continuation) else { return }

@@ -1,10 +1,17 @@
 /// The family of engine a statement is written for.
-///
-/// Only ``sqlite`` has an engine today; the others are rendered so that statements can be kept portable.
 package enum SQLDialect: String, Sendable, CaseIterable {
     case sqlite
     case mariadb
     case postgresql
+
+    /// The engine's own name, for messages.
+    package var engineName: String {
+        switch self {
+        case .sqlite: "SQLite"
+        case .mariadb: "MariaDB"
+        case .postgresql: "PostgreSQL"
+        }
+    }
 
     /// The placeholder of the value at that position, counted from 1.
     func placeholder(_ position: Int) -> String {
@@ -22,12 +29,21 @@ package enum SQLDialect: String, Sendable, CaseIterable {
         }
     }
 
+    /// The operator before a pattern, for which capital and small letters are alike.
+    var like: String {
+        switch self {
+        case .sqlite: "LIKE"
+        case .mariadb: "COLLATE utf8mb4_general_ci LIKE"
+        case .postgresql: "ILIKE"
+        }
+    }
+
     /// A list in which nothing is found, right after `IN` as after `NOT IN`.
-    var emptyList: String {
+    func emptyList(ofNumbers: Bool) -> String {
         switch self {
         case .sqlite: "()"
         case .mariadb: "(SELECT NULL FROM DUAL WHERE FALSE)"
-        case .postgresql: "(SELECT NULL WHERE FALSE)"
+        case .postgresql: ofNumbers ? "(SELECT 0 WHERE FALSE)" : "(SELECT NULL WHERE FALSE)"
         }
     }
 }
@@ -57,14 +73,6 @@ extension SQLDialect {
         }
     }
 
-    /// The end of a `SELECT` inside a transaction whose rows will be changed in it.
-    package var forUpdate: SQL {
-        switch self {
-        case .sqlite: ""  // the writer is alone
-        case .mariadb, .postgresql: " FOR UPDATE"
-        }
-    }
-
     /// The type of a column `id` that numbers its rows by itself, ascending and never used again.
     package var ascendingKey: SQL {
         switch self {
@@ -80,6 +88,33 @@ extension SQLDialect {
         case .sqlite: "BLOB"
         case .mariadb: "LONGBLOB"
         case .postgresql: "BYTEA"
+        }
+    }
+
+    /// The type of a column of up to so many bytes that is part of a key.
+    package func keyBytes(_ length: Int) -> SQL {
+        self == .mariadb ? "VARBINARY(\(raw: "\(length)"))" : blobType
+    }
+
+    /// The whole part of a quotient of integers that are not negative.
+    package func quotient(_ dividend: SQL, by divisor: Int) -> SQL {
+        "((\(dividend)) \(raw: self == .mariadb ? "DIV" : "/") \(raw: "\(divisor)"))"
+    }
+
+    /// What stands before the first `separator` of a text that has one. Where there is none: nothing, or all of it.
+    package func firstPart(of text: SQL, before separator: SQL) -> SQL {
+        switch self {
+        case .sqlite: "SUBSTR(\(text), 1, INSTR(\(text), \(separator)) - 1)"
+        case .mariadb: "SUBSTRING_INDEX(\(text), \(separator), 1)"
+        case .postgresql: "SPLIT_PART(\(text), \(separator), 1)"
+        }
+    }
+
+    /// The direction of a part of `ORDER BY`; absent values sort first, as SQLite and MariaDB do by themselves.
+    package func order(ascending: Bool) -> SQL {
+        switch self {
+        case .sqlite, .mariadb: ascending ? "ASC" : "DESC"
+        case .postgresql: ascending ? "ASC NULLS FIRST" : "DESC NULLS LAST"
         }
     }
 }

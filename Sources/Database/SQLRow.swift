@@ -87,8 +87,6 @@ package struct SQLRow: Sendable {
 
 /// What a statement did.
 package struct SQLResult: Sendable, Hashable {
-    /// Rows inserted, updated or deleted by the statement itself, without those of triggers and cascades.
-    package var rowsChanged: Int
-    /// The number of the row that was inserted last on this connection, in tables that number their rows.
-    package var lastInsertedID: Int64
-}
+    /// Rows inserted, updated or deleted by the statement itself, without those of triggers and cascades. An updated
+    /// row counts also when it is as before.
+    package var rowsChanged: Int}

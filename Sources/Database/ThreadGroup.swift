@@ -11,8 +11,7 @@ final class ThreadGroup: Sendable {
     /// Starts a thread and returns once `body` has called its argument, or throws what `body` threw before.
     func start(_ body: @escaping @Sendable (_ ready: () -> Void) throws -> Void) async throws {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            state.withLock { $0.running += 1 }
-            let work = Work { [self] in
+            let failure = spawn {
                 var isReady = false
                 do {
                     try body {
@@ -23,23 +22,31 @@ final class ThreadGroup: Sendable {
                 } catch {
                     if !isReady { continuation.resume(throwing: error) }
                 }
-                ended()
             }
-            var thread = pthread_t()
-            let code = pthread_create(&thread, nil, { pointer in
-                guard let pointer else { return nil }
-                Unmanaged<Work>.fromOpaque(pointer).takeRetainedValue().run()
-                return nil
-            }, Unmanaged.passRetained(work).toOpaque())
-            guard code == 0 else {
-                Unmanaged.passUnretained(work).release()
-                ended()
-                continuation.resume(throwing: DatabaseError.unavailable(
-                    "no thread can be started for the database: \(String(cString: strerror(code)))"))
-                return
-            }
-            pthread_detach(thread)
+            if let failure { continuation.resume(throwing: failure) }
         }
+    }
+
+    /// Starts a thread. Returns at once; with an error when the system has no thread to give.
+    func spawn(_ body: @escaping @Sendable () -> Void) -> DatabaseError? {
+        state.withLock { $0.running += 1 }
+        let work = Work { [self] in
+            body()
+            ended()
+        }
+        var thread = pthread_t()
+        let code = pthread_create(&thread, nil, { pointer in
+            guard let pointer else { return nil }
+            Unmanaged<Work>.fromOpaque(pointer).takeRetainedValue().run()
+            return nil
+        }, Unmanaged.passRetained(work).toOpaque())
+        guard code == 0 else {
+            Unmanaged.passUnretained(work).release()
+            ended()
+            return .unavailable("no thread can be started for the database: \(String(cString: strerror(code)))")
+        }
+        pthread_detach(thread)
+        return nil
     }
 
     /// Returns when every thread has ended.

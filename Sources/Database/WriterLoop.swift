@@ -89,7 +89,8 @@ struct WriterLoop {
         }
     }
 
-    private func runOnce(_ job: any DatabaseJob) -> (any Error)? {
+    /// Runs a job in a transaction of its own. Returns why it does not count.
+    func runOnce(_ job: any DatabaseJob) -> (any Error)? {
         do {
             try engine.begin(.writing(durability(of: [job])))
         } catch {
@@ -152,27 +153,32 @@ struct ReaderLoop {
     func serve(_ job: any DatabaseJob) {
         var attempt = 1
         while true {
-            do {
-                try connection.engine.begin(.reading)
-                let error = job.run(on: connection)
-                connection.engine.rollBack()
-                if let error { throw error }
-                return job.answer()
-            } catch {
-                guard isTransient(error), attempt < options.attemptsMax else { return job.answer(failure: error) }
-                pause(beforeAttempt: attempt + 1)
-                attempt += 1
-            }
+            guard let error = runOnce(job) else { return job.answer() }
+            guard isTransient(error), attempt < options.attemptsMax else { return job.answer(failure: error) }
+            pause(beforeAttempt: attempt + 1)
+            attempt += 1
         }
+    }
+
+    /// Returns why the run does not count.
+    func runOnce(_ job: any DatabaseJob) -> (any Error)? {
+        do {
+            try connection.engine.begin(.reading)
+        } catch {
+            return error
+        }
+        let error = job.run(on: connection)
+        connection.engine.rollBack()
+        return error
     }
 }
 
 private func isTransient(_ error: any Error) -> Bool {
-    (error as? DatabaseError)?.isTransient ?? false
+    if case .busy = error as? DatabaseError { true } else { false }
 }
 
 /// Sleeps on the database's own thread: 1 ms doubling per attempt up to 128 ms, between half and all of it.
-private func pause(beforeAttempt attempt: Int) {
+func pause(beforeAttempt attempt: Int) {
     let milliseconds = 1 << min(attempt - 2, 7)
     let microseconds = milliseconds * 1000
     usleep(UInt32(Int.random(in: microseconds / 2...microseconds)))

@@ -22,7 +22,7 @@ package final class PlacementService: Sendable {
         database: SQLDatabase, limits: CandidateLimits = CandidateLimits(), logger: Logger,
         clock: @escaping @Sendable () -> Int64
     ) async throws -> PlacementService {
-        try await database.migrate(PlacementMigrations.all, component: "placement")
+        try await database.migrate(PlacementMigrations.history.migrations, component: PlacementMigrations.history.component)
         let service = PlacementService(database, limits, logger, clock)
         try await service.keeper.catchUp()
         try await service.write { try $0.ensureStandardNames() }
@@ -182,6 +182,8 @@ package final class PlacementService: Sendable {
     func write<T: Sendable>(_ body: @escaping @Sendable (inout PlacementWrite) throws -> T) async throws -> T {
         let now = clock()
         let (value, change) = try await database.transaction { connection in
+            // Every change gets the next number, so writers go one after another; then what each reads stays true.
+            try connection.takeTurn(by: "UPDATE placement_state SET sequence = sequence WHERE id = 1")
             var write = PlacementWrite(connection, now: now)
             let value = try body(&write)
             return (value, try write.finish())

@@ -1,8 +1,9 @@
 import ComputeModel
 import ComputeStore
+import DatabaseServers
 import Testing
 
-struct ChangeTests {
+@Suite(.everyEngine) struct ChangeTests {
     @Test func ofTwoActionsAtOnceExactlyOneBegins() async throws {
         try await Scene.inFile { store in
             for round in 0..<8 {

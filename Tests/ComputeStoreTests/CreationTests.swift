@@ -1,9 +1,10 @@
 import ComputeModel
 import ComputeStore
 import Database
+import DatabaseServers
 import Testing
 
-struct CreationTests {
+@Suite(.everyEngine) struct CreationTests {
     @Test func aServerIsStoredWithItsActionAndItsSaga() async throws {
         try await Scene.inFile { store in
             let id = try await Scene.create(store, Scene.instance("web", tags: ["b", "a", "b"]))[0]

@@ -1,8 +1,9 @@
 import ComputeModel
 import ComputeStore
+import DatabaseServers
 import Testing
 
-struct ListTests {
+@Suite(.everyEngine) struct ListTests {
     typealias Condition = InstanceQuery.Condition
 
     private func names(_ store: ComputeStore, _ conditions: Condition...) async throws -> Set<String> {

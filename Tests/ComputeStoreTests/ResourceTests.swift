@@ -1,8 +1,9 @@
 import ComputeModel
 import ComputeStore
+import DatabaseServers
 import Testing
 
-struct ResourceTests {
+@Suite(.everyEngine) struct ResourceTests {
     private let inventory = NodeInventory(
         hypervisorType: "fake", hypervisorVersion: 1, hypervisorHostname: "n1",
         cpu: CPUDescription(arch: "x86_64", vendor: "v", model: "m"), supportedGuests: [],

@@ -1,4 +1,5 @@
 import ComputeStore
+import DatabaseServers
 import Logging
 import Sagas
 import Testing
@@ -17,7 +18,7 @@ enum LogKind: CaseIterable, Sendable {
 }
 
 /// The contract of ``SagaLog``, on both logs.
-struct SagaLogTests {
+@Suite(.everyEngine) struct SagaLogTests {
     private let id = SagaID("s")
     private let one = SagaOwner(place: "one", incarnation: "a")
     private let two = SagaOwner(place: "two", incarnation: "a")
@@ -132,7 +133,7 @@ struct SagaLogTests {
 }
 
 /// The engine on both logs.
-struct SagaEngineTests {
+@Suite(.everyEngine) struct SagaEngineTests {
     private let id = SagaID("s")
 
     private func executor(

@@ -1,6 +1,7 @@
 import ComputeModel
 import ComputeStore
 import Database
+import DatabaseServers
 import Glibc
 
 /// Stores to test on, and things to put into them.
@@ -17,7 +18,7 @@ enum Scene {
     }
 
     static func inMemory() async throws -> ComputeStore {
-        try await ComputeStore.open(try await SQLDatabase.open(url: "sqlite://"), now: clock())
+        try await ComputeStore.open(try await SQLDatabase.open(url: TestEngine.emptyDatabase()), now: clock())
     }
 
     /// Runs `body` with a store in a file, in a directory that is gone afterwards.

@@ -1,6 +1,7 @@
 import ComputeModel
 import ComputeStore
 import Database
+import DatabaseServers
 import Glibc
 import Logging
 import Messaging
@@ -22,8 +23,9 @@ struct World: Sendable {
     static let hostNames = ["h1", "h2", "h3", "h4"]
     static let silence = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    init(url: String = "sqlite://", encodes: Bool = false) async throws {
-        store = try await ComputeStore.open(try await SQLDatabase.open(url: url), now: Timestamp.now)
+    init(url: String? = nil, encodes: Bool = false) async throws {
+        let database = try await SQLDatabase.open(url: url ?? TestEngine.emptyDatabase())
+        store = try await ComputeStore.open(database, now: Timestamp.now)
         bus = try await MessageBus(over: InProcessTransport(encodes: encodes), logger: Self.silence)
         hosts = FakeHosts(bus)
         scheduler = FakeScheduler(Self.hostNames)

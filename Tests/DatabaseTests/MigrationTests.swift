@@ -1,9 +1,10 @@
 import Database
+import DatabaseServers
 import Testing
 
 struct MigrationTests {
     private let second = Migration(id: "0002-note") { _ in ["ALTER TABLE items ADD COLUMN note TEXT"] }
-    private let third = Migration(id: "0003-index") { _ in ["CREATE INDEX items_note ON items (note)"] }
+    private let third = Migration(id: "0003-index") { _ in ["CREATE INDEX items_amount ON items (amount)"] }
 
     private func refusal(_ body: () async throws -> Void) async throws -> String {
         do {
@@ -14,34 +15,36 @@ struct MigrationTests {
         return "nothing refused"
     }
 
-    @Test func migratingAgainDoesNothing() async throws {
-        let database = try await SQLDatabase.open(url: Scratch().url, options: .quiet)
+    @Test(arguments: TestEngine.available)
+    func migratingAgainDoesNothing(_ engine: TestEngine) async throws {
+        let database = try await openDatabase(engine)
         #expect(try await database.migrate([items, second]) == ["0001-items", "0002-note"])
         #expect(try await database.migrate([items, second]) == [])
     }
 
-    @Test func steppingGivesTheSameSchemaAsStartingFresh() async throws {
-        let (old, new) = (Scratch(), Scratch())
-        let stepped = try await makeDatabase(old)
+    @Test(arguments: TestEngine.available)
+    func steppingGivesTheSameSchemaAsStartingFresh(_ engine: TestEngine) async throws {
+        let stepped = try await makeDatabase(engine)
         try await stepped.migrate([items, second])
         try await stepped.migrate([items, second, third])
-        let fresh = try await SQLDatabase.open(url: new.url, options: .quiet)
+        let fresh = try await openDatabase(engine)
         try await fresh.migrate([items, second, third])
         let text = try await fresh.schemaText()
         #expect(try await stepped.schemaText() == text)
-        #expect(text.contains("CREATE INDEX items_note") && text.contains("note TEXT"))
+        #expect(text.contains("items index amount") && text.contains("items.note text"))
     }
 
-    @Test func aDatabaseOfANewerVersionIsRefusedClearly() async throws {
-        let scratch = Scratch()
-        let database = try await makeDatabase(scratch)
+    @Test(arguments: TestEngine.available)
+    func aDatabaseOfANewerVersionIsRefusedClearly(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         try await database.migrate([items, second])
         let text = try await refusal { try await database.migrate([items]) }
-        #expect(text.contains(scratch.path) && text.contains("0002-note") && text.contains("newer version"))
+        #expect(text.contains(database.name) && text.contains("0002-note") && text.contains("newer version"))
     }
 
-    @Test func aGapInTheHistoryIsRefused() async throws {
-        let database = try await SQLDatabase.open(url: Scratch().url, options: .quiet)
+    @Test(arguments: TestEngine.available)
+    func aGapInTheHistoryIsRefused(_ engine: TestEngine) async throws {
+        let database = try await openDatabase(engine)
         try await database.migrate([items, third.withoutIndex])
         let text = try await refusal { try await database.migrate([items, second, third.withoutIndex]) }
         #expect(text.contains("lacks migration \"0002-note\""))
@@ -50,16 +53,17 @@ struct MigrationTests {
     @Test func aFailingMigrationLeavesNothingOfItself() async throws {
         let database = try await makeDatabase(Scratch())
         let before = try await database.schemaText()
-        let broken = Migration(id: "0002-broken") { _ in ["CREATE TABLE half (a)", "CREATE NONSENSE"] }
+        let broken = Migration(id: "0002-broken") { _ in ["CREATE TABLE half (a INTEGER)", "CREATE NONSENSE"] }
         let text = try await refusal { try await database.migrate([items, broken]) }
         #expect(text.contains("0002-broken") && text.contains("NONSENSE"))
         #expect(try await database.schemaText() == before)
         #expect(try await database.migrate([items, second]) == ["0002-note"])
     }
 
-    @Test func componentsShareADatabaseWithoutSeeingEachOther() async throws {
-        let database = try await makeDatabase(Scratch())
-        let other = Migration(id: "0001-other") { _ in ["CREATE TABLE other (a)"] }
+    @Test(arguments: TestEngine.available)
+    func componentsShareADatabaseWithoutSeeingEachOther(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
+        let other = Migration(id: "0001-other") { _ in ["CREATE TABLE other (a INTEGER)"] }
         #expect(try await database.migrate([other], component: "other") == ["0001-other"])
         #expect(try await database.migrate([items]) == [])
     }
@@ -70,10 +74,11 @@ struct MigrationTests {
         #expect(text.contains("ascending"))
     }
 
-    @Test func twoProcessesMayMigrateAtOnce() async throws {
-        let scratch = Scratch()
-        let one = try await SQLDatabase.open(url: scratch.url, options: .quiet)
-        let two = try await SQLDatabase.open(url: scratch.url, options: .quiet)
+    @Test(arguments: TestEngine.available)
+    func twoProcessesMayMigrateAtOnce(_ engine: TestEngine) async throws {
+        let url = try await engine.newDatabase()
+        let one = try await SQLDatabase.open(url: url, options: .quiet)
+        let two = try await SQLDatabase.open(url: url, options: .quiet)
         async let first = one.migrate([items, second, third])
         async let last = two.migrate([items, second, third])
         #expect(try await (first + last).sorted() == ["0001-items", "0002-note", "0003-index"])

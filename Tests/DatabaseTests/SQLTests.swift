@@ -1,4 +1,5 @@
 import Database
+import DatabaseServers
 import Testing
 
 struct SQLTests {
@@ -22,8 +23,9 @@ struct SQLTests {
         #expect(sql.values == [.integer(1), .integer(2), .integer(3), .integer(3)])
     }
 
-    @Test func anEmptyListMatchesNothingAndItsNegationEverything() async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://", options: .quiet)
+    @Test(arguments: TestEngine.available)
+    func anEmptyListMatchesNothingAndItsNegationEverything(_ engine: TestEngine) async throws {
+        let database = try await openDatabase(engine)
         let none: [Int] = []
         let rows = try await database.read { try $0.query("SELECT 1 IN \(list: none), 1 NOT IN \(list: none)") }
         #expect(rows[0].values == [.integer(0), .integer(1)])
@@ -43,18 +45,21 @@ struct SQLTests {
             == " ON DUPLICATE KEY UPDATE `a` = VALUES(`a`)")
     }
 
-    @Test func allKindsOfValuesComeBackAsTheyWere() async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://", options: .quiet)
+    @Test(arguments: TestEngine.available)
+    func allKindsOfValuesComeBackAsTheyWere(_ engine: TestEngine) async throws {
+        let database = try await openDatabase(engine)
+        // PostgreSQL has no text with NUL.
+        let text = engine == .postgresql ? "grüße 🚀" : "grüße \u{0} 🚀"
         let missing: String? = nil
         let row = try await database.read { connection in
             try connection.query("""
-                SELECT \(Int64.min), \(0.5), \("grüße \u{0} 🚀"), \([0, 255] as [UInt8]), \(missing), \(true),
+                SELECT \(Int64.min), \(0.5), \(text), \([0, 255] as [UInt8]), \(missing), \(true),
                     \(""), \([] as [UInt8])
                 """)[0]
         }
         #expect(try row.int64(0) == .min)
         #expect(try row.double(1) == 0.5)
-        #expect(try row.string(2) == "grüße \u{0} 🚀")
+        #expect(try row.string(2) == text)
         #expect(try row.blob(3) == [0, 255])
         #expect(try row.optionalString(4) == nil)
         #expect(try row.bool(5))
@@ -62,8 +67,9 @@ struct SQLTests {
         #expect(try row.blob(7) == [])
     }
 
-    @Test func aColumnOfAnotherKindIsRefusedByName() async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://", options: .quiet)
+    @Test(arguments: TestEngine.available)
+    func aColumnOfAnotherKindIsRefusedByName(_ engine: TestEngine) async throws {
+        let database = try await openDatabase(engine)
         let row = try await database.read { try $0.query("SELECT 'a', 1")[0] }
         #expect(throws: DatabaseError.decoding("column 0 holds text where an integer was expected")) { try row.int(0) }
         #expect(throws: DatabaseError.self) { try row.string(1) }

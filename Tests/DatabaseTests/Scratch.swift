@@ -1,4 +1,5 @@
 import Database
+import DatabaseServers
 import Foundation
 import Glibc
 import Logging
@@ -38,6 +39,18 @@ extension DatabaseOptions {
     }
 }
 
+/// An empty database of that engine.
+func openDatabase(_ engine: TestEngine, options: DatabaseOptions = .quiet) async throws -> SQLDatabase {
+    try await SQLDatabase.open(url: try await engine.newDatabase(), options: options)
+}
+
+/// A database of that engine with a table `items (id, name unique, amount)`.
+func makeDatabase(_ engine: TestEngine, options: DatabaseOptions = .quiet) async throws -> SQLDatabase {
+    let database = try await openDatabase(engine, options: options)
+    try await database.migrate([items])
+    return database
+}
+
 /// A database in a file with a table `items (id, name unique, amount)`.
 func makeDatabase(_ scratch: Scratch, options: DatabaseOptions = .quiet) async throws -> SQLDatabase {
     let database = try await SQLDatabase.open(url: scratch.url, options: options)
@@ -49,9 +62,14 @@ let items = Migration(id: "0001-items") { dialect in
     [
         """
         CREATE TABLE items (
-            id \(dialect.ascendingKey), name TEXT NOT NULL UNIQUE, amount INTEGER CHECK (amount >= 0))
+            id \(dialect.ascendingKey), name VARCHAR(190) NOT NULL UNIQUE, amount INTEGER CHECK (amount >= 0))
         """,
-        "CREATE TABLE parts (item INTEGER NOT NULL REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED)",
+        // MariaDB checks references at once, always.
+        """
+        CREATE TABLE parts (
+            item INTEGER NOT NULL REFERENCES items (id)
+            \(raw: dialect == .mariadb ? "" : "DEFERRABLE INITIALLY DEFERRED"))
+        """,
     ]
 }
 

@@ -1,11 +1,13 @@
 import Database
+import DatabaseServers
 import Testing
 
 struct TransactionTests {
     struct Refused: Error {}
 
-    @Test func aTransactionThatThrowsLeavesNothing() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aTransactionThatThrowsLeavesNothing(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         await #expect(throws: Refused.self) {
             try await database.transaction { connection in
                 try connection.execute("INSERT INTO items (name) VALUES ('a')")
@@ -15,18 +17,23 @@ struct TransactionTests {
         #expect(try await names(database) == [])
     }
 
-    @Test func whatATransactionWroteIsThereAfterReopening() async throws {
-        let scratch = Scratch()
-        let first = try await makeDatabase(scratch)
-        let result = try await first.transaction { try $0.execute("INSERT INTO items (name) VALUES (\("a"))") }
-        #expect(result.rowsChanged == 1 && result.lastInsertedID == 1)
+    @Test(arguments: TestEngine.available)
+    func whatATransactionWroteIsThereAfterReopening(_ engine: TestEngine) async throws {
+        let url = try await engine.newDatabase()
+        let first = try await SQLDatabase.open(url: url, options: .quiet)
+        try await first.migrate([items])
+        let number = try await first.transaction { connection in
+            try connection.insert("INSERT INTO items (name) VALUES (\("a"))", numbering: "id")
+        }
+        #expect(number == 1)
         await first.close()
-        let second = try await makeDatabase(scratch)
+        let second = try await SQLDatabase.open(url: url, options: .quiet)
         #expect(try await names(second) == ["a"])
     }
 
-    @Test func aFailingMemberOfAGroupTakesNoOtherWithIt() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aFailingMemberOfAGroupTakesNoOtherWithIt(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         let results = await runAsGroup(database, (0..<20).map { number in
             { connection in
                 try connection.execute("INSERT INTO items (name) VALUES (\("n\(number)"))")
@@ -94,8 +101,9 @@ struct TransactionTests {
         #expect(try await names(database) == [])
     }
 
-    @Test func aDeadlockIsRetriedABoundedNumberOfTimes() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aDeadlockIsRetriedABoundedNumberOfTimes(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         let runs = Locked(0)
         try await database.transaction { connection in
             try connection.execute("INSERT INTO items (name) VALUES ('a')")
@@ -112,8 +120,9 @@ struct TransactionTests {
         #expect(runs.withLock { $0 } == 3 + DatabaseOptions.quiet.attemptsMax)
     }
 
-    @Test func aSavepointUndoesOnlyItsOwnPart() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aSavepointUndoesOnlyItsOwnPart(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         try await database.transaction { connection in
             try connection.execute("INSERT INTO items (name) VALUES ('a')")
             _ = try? connection.savepoint {
@@ -125,8 +134,9 @@ struct TransactionTests {
         #expect(try await names(database) == ["a", "c"])
     }
 
-    @Test func aClosureCannotEndTheTransactionOfItsGroup() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aClosureCannotEndTheTransactionOfItsGroup(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         for text in ["COMMIT", " rollback", "BEGIN", "Savepoint x", "RELEASE job", "END"] {
             await #expect(throws: DatabaseError.self, "\(text)") {
                 try await database.transaction { try $0.execute(SQL(raw: text)) }
@@ -152,8 +162,9 @@ struct TransactionTests {
         #expect(try await names(try await makeDatabase(scratch)).count == 200)
     }
 
-    @Test func aReadSeesOneSnapshotAndCannotWrite() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aReadSeesOneSnapshotAndCannotWrite(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         await #expect {
             try await database.read { try $0.execute("INSERT INTO items (name) VALUES ('a')") }
         } throws: { error in
@@ -162,8 +173,9 @@ struct TransactionTests {
         #expect(try await names(database) == [])
     }
 
-    @Test func aReadSeesWhatWasCommittedBeforeIt() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aReadSeesWhatWasCommittedBeforeIt(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         for number in 0..<50 {
             try await database.transaction { try $0.execute("INSERT INTO items (name) VALUES (\("\(number)"))") }
             let count = try await database.read { try $0.first("SELECT count(*) FROM items") { try $0.int(0) } }
@@ -185,8 +197,9 @@ struct TransactionTests {
         #expect(try await names(database) == [])
     }
 
-    @Test func manyWritersAndReadersAtOnceLoseNothing() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func manyWritersAndReadersAtOnceLoseNothing(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for writer in 0..<16 {
                 tasks.addTask {
@@ -216,8 +229,9 @@ struct TransactionTests {
         #expect(try await names(database).count == 50)
     }
 
-    @Test func aClosedDatabaseFinishesWhatItHasAndRefusesMore() async throws {
-        let database = try await makeDatabase(Scratch())
+    @Test(arguments: TestEngine.available)
+    func aClosedDatabaseFinishesWhatItHasAndRefusesMore(_ engine: TestEngine) async throws {
+        let database = try await makeDatabase(engine)
         await database.close()
         await database.close()
         await #expect {

@@ -1,12 +1,13 @@
 import ComputeModel
 import Database
+import DatabaseServers
 import HTTPService
 import Testing
 import WireJSON
 
 @testable import ImageStandIn
 
-struct ImageAPITests {
+@Suite(.everyEngine) struct ImageAPITests {
     @Test func anImageIsMadeShownAndDeleted() async throws {
         let world = try await ImageWorld()
         let made = await world.send(

@@ -1,6 +1,7 @@
 import ComputeModel
 import Crypto
 import Database
+import DatabaseServers
 import Foundation
 import HTTPService
 import Identity
@@ -25,7 +26,7 @@ final class ImageWorld: Sendable {
     {
         let directory = directory ?? NSTemporaryDirectory() + "images-\(UUID().uuidString)"
         let clock = TestClock()
-        let opened = if let database { database } else { try await SQLDatabase.open(url: "sqlite://") }
+        let opened = if let database { database } else { try await SQLDatabase.open(url: TestEngine.emptyDatabase()) }
         store = try await ImageStore.open(opened) { clock.now }
         files = try await ImageFiles.open(directory: directory)
         var logger = Logger(label: "test")

@@ -2,6 +2,7 @@ import ComputeModel
 import ComputeStore
 import Crypto
 import Database
+import DatabaseServers
 import HTTPService
 import Logging
 import Synchronization
@@ -17,7 +18,7 @@ final class MetadataWorld: Sendable {
     let clock = SteadyClock()
 
     init(_ options: MetadataAPIOptions = MetadataAPIOptions()) async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://")
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
         store = try await ComputeStore.open(database) { Timestamp(seconds: 1_800_000_000) }
         var logger = Logger(label: "test")
         logger.logLevel = .critical

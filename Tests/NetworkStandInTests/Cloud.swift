@@ -1,5 +1,6 @@
 import ComputeModel
 import Database
+import DatabaseServers
 import HTTPService
 import Identity
 import Logging
@@ -38,7 +39,7 @@ final class Cloud: Sendable {
     static func open(_ options: NetworkStandInOptions = NetworkStandInOptions()) async throws -> Cloud {
         let record = Record()
         let api = try await NetworkAPI.make(
-            options, database: try await SQLDatabase.open(url: "sqlite://"), tokens: NamedTokens(),
+            options, database: try await SQLDatabase.open(url: TestEngine.emptyDatabase()), tokens: NamedTokens(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             now: { Timestamp(seconds: 1_700_000_000) },
             changed: { change in record.notices.withLock { $0.append(change) } })

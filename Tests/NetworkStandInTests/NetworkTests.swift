@@ -1,9 +1,10 @@
+import DatabaseServers
 import HTTPService
 import NetworkStandIn
 import Testing
 import WireJSON
 
-@Suite struct NetworkTests {
+@Suite(.everyEngine) struct NetworkTests {
     @Test func whatIsInUseStays() async throws {
         let cloud = try await Cloud.open()
         let (network, subnet) = try await cloud.network()

@@ -1,9 +1,10 @@
+import DatabaseServers
 import HTTPService
 import NetworkStandIn
 import Testing
 import WireJSON
 
-@Suite struct PortTests {
+@Suite(.everyEngine) struct PortTests {
     @Test func addressesAreTheFirstFreeOnes() async throws {
         let cloud = try await Cloud.open()
         let (network, _) = try await cloud.network("10.0.0.0/29")

@@ -1,4 +1,5 @@
 import Database
+import DatabaseServers
 import Foundation
 import HTTPService
 import Identity
@@ -40,7 +41,7 @@ private final class SwitchableResponder: HTTPResponder {
     }
 
     static func api(_ mode: String) async throws -> PlacementAPI {
-        let database = try await SQLDatabase.open(url: "sqlite://")
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
         let service = try await PlacementService.start(
             database: database, logger: Logger(label: "serve"), clock: { Int64(Date().timeIntervalSince1970) })
         var rules = PlacementPolicy.rules(newDefaultsOnly: mode == "secure")

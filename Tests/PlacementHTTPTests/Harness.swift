@@ -1,4 +1,5 @@
 import Database
+import DatabaseServers
 import HTTPService
 import Identity
 import Logging
@@ -12,7 +13,7 @@ struct Harness {
     let service: PlacementService
 
     static func start(_ authentication: PlacementAuthentication = .headers) async throws -> Harness {
-        let database = try await SQLDatabase.open(url: "sqlite://")
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
         let service = try await PlacementService.start(
             database: database, logger: Logger(label: "test"), clock: { 1_763_000_000 })
         let api = PlacementAPI(

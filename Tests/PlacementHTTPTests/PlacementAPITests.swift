@@ -1,5 +1,6 @@
 import ComputeModel
 import Database
+import DatabaseServers
 import HTTPService
 import Identity
 import Logging
@@ -8,7 +9,7 @@ import PlacementHTTP
 import Testing
 import WireJSON
 
-@Suite struct PlacementAPITests {
+@Suite(.everyEngine) struct PlacementAPITests {
     @Test func theVersionDocumentNeedsNoToken() async throws {
         let harness = try await Harness.start()
         let answer = await harness.http.send(.GET, "/")

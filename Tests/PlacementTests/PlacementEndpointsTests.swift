@@ -1,11 +1,12 @@
 import ComputeModel
+import DatabaseServers
 import Messaging
 import Placement
 import ServiceInterfaces
 import Testing
 
 /// Placement as its callers in the deployment meet it: over the bus, every value encoded and decoded on the way.
-@Suite struct PlacementEndpointsTests {
+@Suite(.everyEngine) struct PlacementEndpointsTests {
     @Test func aNodeIsReportedFoundClaimedAndReleased() async throws {
         let service = try await PlacementServiceTests.start()
         let bus = try await MessageBus(over: InProcessTransport(encodes: true))

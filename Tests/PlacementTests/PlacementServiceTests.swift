@@ -1,13 +1,15 @@
 import ComputeModel
 import Database
+import DatabaseServers
 import Logging
 import Placement
 import Testing
 
-@Suite struct PlacementServiceTests {
+@Suite(.everyEngine) struct PlacementServiceTests {
     static func start() async throws -> PlacementService {
         try await PlacementService.start(
-            database: SQLDatabase.open(url: "sqlite://"), logger: Logger(label: "test"), clock: { 1_763_000_000 })
+            database: SQLDatabase.open(url: TestEngine.emptyDatabase()), logger: Logger(label: "test"),
+            clock: { 1_763_000_000 })
     }
 
     private static func claim(
@@ -96,7 +98,7 @@ import Testing
     }
 
     @Test func manyWritersNeverOverAllocate() async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://")
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
         let service = try await PlacementService.start(database: database, logger: Logger(label: "test"), clock: { 0 })
         for host in 0..<50 { try await Self.host(service, "h\(host)", vcpus: 15) }
         let granted = await withTaskGroup(of: Int.self) { group in
@@ -120,7 +122,7 @@ import Testing
     }
 
     @Test func aSecondProcessSeesWhatTheFirstCommitted() async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://")
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
         let first = try await PlacementService.start(database: database, logger: Logger(label: "test"), clock: { 0 })
         let second = try await PlacementService.start(database: database, logger: Logger(label: "test"), clock: { 0 })
         try await Self.host(first, "a", vcpus: 4)
@@ -185,7 +187,7 @@ import Testing
     }
 
     @Test func aProviderMovesWithAllBelowIt() async throws {
-        let database = try await SQLDatabase.open(url: "sqlite://")
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
         let service = try await PlacementService.start(database: database, logger: Logger(label: "test"), clock: { 0 })
         for (uuid, parent) in [("r1", nil), ("r2", nil), ("m", "r1"), ("l", "m")] as [(String, String?)] {
             try await service.createProvider(uuid: uuid, name: uuid, parent: parent)

@@ -1,6 +1,7 @@
 import ComputeModel
 import ComputeStore
 import Database
+import DatabaseServers
 import Logging
 import Messaging
 import Scheduling
@@ -74,7 +75,8 @@ struct SchedulerServiceTests {
         var nodes: [String: NodeID] = [:]
 
         init(rooms: [(String, Int)], prefilters: PrefilterOptions = PrefilterOptions()) async throws {
-            store = try await ComputeStore.open(try await SQLDatabase.open(url: "sqlite://"), now: Timestamp.now)
+            let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
+            store = try await ComputeStore.open(database, now: Timestamp.now)
             bus = try await MessageBus(over: InProcessTransport(encodes: true))
             for (index, (host, room)) in rooms.enumerated() {
                 try await store.heartbeat(

@@ -132,7 +132,7 @@ extension ComputeStore {
             if let least = query.minRootGiB { conditions.append("root_gib >= \(least)") }
             if let name = query.name { conditions.append("name = \(name)") }
             let key = query.sortKey.rawValue
-            let direction = query.ascending ? "ASC" : "DESC"
+            let direction = connection.dialect.order(ascending: query.ascending)
             if let marker = query.marker {
                 let found = try connection.first(
                     "SELECT \(ident: key), number FROM flavors WHERE flavor_id = \(marker)"
@@ -143,7 +143,7 @@ extension ComputeStore {
             return try connection.map(
                 """
                 SELECT \(Self.flavorColumns) FROM flavors WHERE \(conditions.joined(separator: " AND "))
-                ORDER BY \(ident: key) \(raw: direction), number \(raw: direction) LIMIT \(query.limit)
+                ORDER BY \(ident: key) \(direction), number \(direction) LIMIT \(query.limit)
                 """,
                 Self.flavor)
         }
@@ -232,6 +232,7 @@ extension ComputeStore {
     ) async throws -> [String: String] {
         let at = now()
         return try await database.transaction { connection in
+            try connection.takeTurn(by: "UPDATE flavors SET updated_at = \(at) WHERE flavor_id = \(id)")
             let text = try connection.first("SELECT extra_specs FROM flavors WHERE flavor_id = \(id)") {
                 try $0.string(0)
             }

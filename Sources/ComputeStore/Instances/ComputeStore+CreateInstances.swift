@@ -14,6 +14,7 @@ extension ComputeStore {
         let at = now()
         try await database.transaction { connection in
             if let first = instances.first {
+                try connection.takeTurn("quota \(first.projectID)")
                 try Self.check(limits, adding: instances, project: first.projectID, connection)
             }
             for instance in instances {

@@ -46,7 +46,12 @@ extension ComputeStore {
             ) { try InstanceRecord.status($0, vm: 0, task: 1) }
             guard let status = found else { throw StoreError.notFound("Instance \(id) could not be found.") }
             let next = try status.beginning(action)
-            try Self.compareAndSwap(id, from: status, to: next, at: at, connection)
+            do {
+                try Self.compareAndSwap(id, from: status, to: next, at: at, connection)
+            } catch StoreError.changedMeanwhile {
+                // Another writer was faster: the transaction is run again, and decides by what is there then.
+                throw DatabaseError.busy("instance \(id) changed meanwhile, again and again")
+            }
             try Self.recordAction(action.recordedName, on: id, origin: origin, at: at, connection)
             try Self.insert(saga, at: at, connection)
         }

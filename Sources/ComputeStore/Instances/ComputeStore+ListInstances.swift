@@ -86,10 +86,12 @@ extension ComputeStore {
             conditions.append(try after(marker, order: order, query: query, connection))
         }
         let condition: SQL = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
-        let sorting = order.map { "\($0.key.rawValue) \($0.ascending ? "ASC" : "DESC")" }.joined(separator: ", ")
+        let sorting = order.map { part -> SQL in
+            "\(raw: part.key.rawValue) \(connection.dialect.order(ascending: part.ascending))"
+        }.joined(separator: ", ")
         return """
             SELECT \(columns) FROM instances WHERE \(condition)
-            ORDER BY \(raw: sorting) LIMIT \(query.limit)
+            ORDER BY \(sorting) LIMIT \(query.limit)
             """
     }
 
@@ -113,7 +115,7 @@ extension ComputeStore {
         return completed
     }
 
-    /// The condition of standing after the marker in the order. Absent values sort first, as in SQLite and MariaDB.
+    /// The condition of standing after the marker in the order. Absent values sort first.
     private static func after(
         _ marker: InstanceID, order: [(key: InstanceQuery.SortKey, ascending: Bool)], query: InstanceQuery,
         _ connection: SQLConnection

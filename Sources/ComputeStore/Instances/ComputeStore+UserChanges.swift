@@ -55,6 +55,7 @@ extension ComputeStore {
     ) async throws -> [String: String] {
         let at = now()
         return try await database.transaction { connection in
+            try Self.takeTurn(on: id, at: at, connection)
             var metadata = try Self.stored([String: String].self, "metadata", of: id, connection)
             try change(&metadata)
             try Self.set(["metadata = \(try StoredJSON.encode(metadata))", "updated_at = \(at)"], on: id, connection)
@@ -71,6 +72,7 @@ extension ComputeStore {
     ) async throws -> [String] {
         let at = now()
         return try await database.transaction { connection in
+            try Self.takeTurn(on: id, at: at, connection)
             var tags = Set(try Self.stored([String].self, "tags", of: id, connection))
             try change(&tags)
             let sorted = tags.sorted()
@@ -109,6 +111,10 @@ extension ComputeStore {
             WHERE uuid = \(id) AND deleted = 0
             """)
         guard changed.rowsChanged == 1 else { throw StoreError.notFound("Instance \(id) could not be found.") }
+    }
+
+    private static func takeTurn(on id: InstanceID, at: Timestamp, _ connection: SQLConnection) throws {
+        try connection.takeTurn(by: "UPDATE instances SET updated_at = \(at) WHERE uuid = \(id) AND deleted = 0")
     }
 
     private static func stored<Value: Decodable>(

@@ -107,9 +107,9 @@ extension InstanceQuery.Condition {
         case .ids(let ids): "uuid IN \(list: ids)"
         case .vmStates(let states): "vm_state IN \(list: states.map(\.rawValue).sorted())"
         case .taskStates(let states): "task_state IN \(list: states.map(\.rawValue).sorted())"
-        case .nameLike(let pattern): "display_name LIKE \(pattern) ESCAPE '\\'"
-        case .hostnameLike(let pattern): "hostname LIKE \(pattern) ESCAPE '\\'"
-        case .descriptionLike(let pattern): "description LIKE \(pattern) ESCAPE '\\'"
+        case .nameLike(let pattern): "\("display_name", like: pattern)"
+        case .hostnameLike(let pattern): "\("hostname", like: pattern)"
+        case .descriptionLike(let pattern): "\("description", like: pattern)"
         case .image(let image): "image_id = \(image)"
         case .flavor(let flavor): "flavor_id = \(flavor)"
         case .host(let host): "host = \(host)"
@@ -144,7 +144,7 @@ extension InstanceQuery.Condition {
     private static func address(like part: String, version: Int) -> SQL {
         let kind: SQL = version == 6 ? "address LIKE '%:%'" : "address NOT LIKE '%:%'"
         return """
-            uuid IN (SELECT instance FROM instance_addresses WHERE address LIKE \(part) ESCAPE '\\' AND \(kind))
+            uuid IN (SELECT instance FROM instance_addresses WHERE \("address", like: part) AND \(kind))
             """
     }
 

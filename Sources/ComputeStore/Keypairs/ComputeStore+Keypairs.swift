@@ -77,6 +77,7 @@ extension ComputeStore {
         stored.createdAt = at
         let new = stored
         try await database.transaction { connection in
+            try connection.takeTurn("keypairs \(new.userID)")
             let used =
                 try connection.first("SELECT COUNT(*) FROM keypairs WHERE user_id = \(new.userID)") { try $0.int(0) }
                 ?? 0

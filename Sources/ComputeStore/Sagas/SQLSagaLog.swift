@@ -201,13 +201,14 @@ package struct SQLSagaLog: SagaLog {
 
     package func deleteFinished(before: Duration, limit: Int) async throws -> Int {
         try await database.transaction(durability: .deferred) { connection in
+            let root = connection.dialect.firstPart(of: "sagas.id", before: "'.'")
             let done = try connection.map(
                 """
                 SELECT id FROM sagas WHERE status IN ('completed', 'unwound')
                     AND updated_at < \(Self.microseconds(before))
                     AND NOT EXISTS (
                         SELECT 1 FROM sagas AS parent
-                        WHERE parent.id = SUBSTR(sagas.id, 1, INSTR(sagas.id, '.') - 1) AND parent.status = 'running')
+                        WHERE parent.id = \(root) AND parent.status = 'running')
                 ORDER BY updated_at, id LIMIT \(limit)
                 """
             ) { try $0.string(0) }

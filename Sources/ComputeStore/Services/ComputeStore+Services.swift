@@ -68,6 +68,7 @@ extension ComputeStore {
                 WHERE service = \(binary) AND host = \(host)
                 """)
             guard changed.rowsChanged == 0 else { return }
+            try connection.takeTurn("services")
             try connection.execute(
                 """
                 INSERT INTO services (number, uuid, service, host, topic, report_count, created_at, updated_at,
@@ -141,6 +142,7 @@ extension ComputeStore {
                     """)
                 return known
             }
+            try connection.takeTurn("compute_nodes")
             let id = NodeID.random()
             try connection.execute(
                 """
@@ -183,10 +185,11 @@ extension ComputeStore {
     package func usageByNode() async throws -> [NodeID: NodeUsage] {
         try await database.read { connection in
             var usage: [NodeID: NodeUsage] = [:]
+            let swap = connection.dialect.quotient("swap_mib + 1023", by: 1024)
             try connection.forEach(
                 """
                 SELECT node_uuid, COUNT(*), SUM(vcpus), SUM(memory_mib),
-                    SUM(root_gib + ephemeral_gib + (swap_mib + 1023) / 1024),
+                    SUM(root_gib + ephemeral_gib + \(swap)),
                     SUM(CASE WHEN vm_state = \(VMState.building.rawValue) THEN 1 ELSE 0 END)
                 FROM instances WHERE deleted = 0 AND node_uuid IS NOT NULL GROUP BY node_uuid
                 """

@@ -4,7 +4,7 @@ import CSQLite
 final class SQLiteConnection: EngineConnection {
     let handle: OpaquePointer
     private let errors: SQLiteErrors
-    private var statements: SQLiteStatementCache
+    private var statements: StatementCache<SQLiteStatement>
     private var isClosed = false
     /// What `PRAGMA synchronous` is set to.
     private var durability = Durability.onDisk
@@ -12,10 +12,11 @@ final class SQLiteConnection: EngineConnection {
     init(handle: OpaquePointer, name: String, statementsMax: Int) {
         self.handle = handle
         errors = SQLiteErrors(name: name, handle: handle)
-        statements = SQLiteStatementCache(limit: statementsMax)
+        statements = StatementCache(limit: statementsMax)
     }
 
     var dialect: SQLDialect { .sqlite }
+    var isAlive: Bool { true }
 
     var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
@@ -41,9 +42,12 @@ final class SQLiteConnection: EngineConnection {
         let changesBefore = sqlite3_total_changes64(handle)
         while try step(statement.handle, sql) {}
         let hasChanged = sqlite3_total_changes64(handle) != changesBefore
-        return SQLResult(
-            rowsChanged: hasChanged ? Int(sqlite3_changes64(handle)) : 0,
-            lastInsertedID: sqlite3_last_insert_rowid(handle))
+        return SQLResult(rowsChanged: hasChanged ? Int(sqlite3_changes64(handle)) : 0)
+    }
+
+    func insert(_ sql: SQL, numbering column: String) throws -> Int64 {
+        _ = try run(sql)
+        return sqlite3_last_insert_rowid(handle)
     }
 
     func begin(_ transaction: TransactionKind) throws(DatabaseError) {
@@ -79,23 +83,18 @@ final class SQLiteConnection: EngineConnection {
         try control("RELEASE \(name)")
     }
 
-    func schemaText() throws -> String {
-        var lines: [String] = []
-        try run("""
-            SELECT type, name, sql FROM sqlite_master
-            WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name
-            """
-        ) { row in
-            let definition = try row.optionalString(2) ?? ""
-            lines.append(definition.split { $0 == " " || $0.isNewline || $0 == "\t" }.joined(separator: " "))
-        }
-        return lines.joined(separator: "\n")
-    }
+    /// The one writer at a time is lock enough.
+    func lockSchema() {}
+    func unlockSchema() {}
+    var canRollBackDefinitions: Bool { true }
+    var lastErrorMeansDone: Bool { false }
+
+    func schema() throws -> DatabaseSchema { try SQLiteSchemaReader(connection: self).read() }
 
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        statements.removeAll()
+        _ = statements.removeAll()
         sqlite3_close_v2(handle)
     }
 
@@ -124,7 +123,7 @@ final class SQLiteConnection: EngineConnection {
             statement = cached
         } else {
             statement = try prepare(text, refusesTransactionControl: false)
-            statements.keep(statement, text)
+            _ = statements.keep(statement, text)
         }
         defer { statement.finish() }
         let code = sqlite3_step(statement.handle)
@@ -134,14 +133,12 @@ final class SQLiteConnection: EngineConnection {
     private func statement(for sql: SQL) throws(DatabaseError) -> SQLiteStatement {
         if let cached = statements.take(sql.template) { return cached }
         let statement = try prepare(sql.text(for: .sqlite), refusesTransactionControl: true)
-        statements.keep(statement, sql.template)
+        _ = statements.keep(statement, sql.template)
         return statement
     }
 
     private func prepare(_ text: String, refusesTransactionControl: Bool) throws(DatabaseError) -> SQLiteStatement {
-        if refusesTransactionControl, Self.controlsTransactions(text) {
-            throw .statement(message: "transactions are begun and ended by the database layer only", sql: text)
-        }
+        if refusesTransactionControl, TransactionControl.isIn(text) { throw TransactionControl.refusal(text) }
         var handle: OpaquePointer?
         var rest = ""
         var text = text
@@ -236,10 +233,5 @@ final class SQLiteConnection: EngineConnection {
         default:
             return .null
         }
-    }
-
-    private static func controlsTransactions(_ text: String) -> Bool {
-        let word = text.drop(while: \.isWhitespace).prefix(while: \.isLetter).lowercased()
-        return ["begin", "commit", "end", "rollback", "savepoint", "release"].contains(word)
     }
 }

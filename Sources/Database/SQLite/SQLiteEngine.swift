@@ -18,7 +18,7 @@ struct SQLiteEngine: SQLEngine {
     var name: String {
         switch address {
         case .sqliteFile(let path): path
-        case .sqliteMemory: "in memory"
+        case .sqliteMemory, .server: "in memory"
         }
     }
 
@@ -48,9 +48,7 @@ struct SQLiteEngine: SQLEngine {
     }
 
     private func configure(_ connection: SQLiteConnection, for purpose: ConnectionPurpose) throws(DatabaseError) {
-        let busy = options.busyTimeout.components
-        let milliseconds = busy.seconds * 1000 + busy.attoseconds / 1_000_000_000_000_000
-        sqlite3_busy_timeout(connection.handle, Int32(clamping: milliseconds))
+        sqlite3_busy_timeout(connection.handle, options.busyTimeout.milliseconds)
         try connection.script("PRAGMA foreign_keys = ON")
         try connection.script("PRAGMA temp_store = MEMORY")
         guard case .sqliteFile = address else { return }

@@ -6,11 +6,15 @@ package struct IdentityStore: Sendable {
     let database: SQLDatabase
     let now: @Sendable () -> Timestamp
 
+    /// The history of the store's tables.
+    package static let history = SchemaHistory(
+        component: "identity", migrations: [Migration(id: "0001-identity") { _ in schema }])
+
     /// Brings the schema up to date and returns the store.
     package static func open(_ database: SQLDatabase, now: @escaping @Sendable () -> Timestamp) async throws
         -> IdentityStore
     {
-        try await database.migrate([Migration(id: "0001-identity") { _ in schema }], component: "identity")
+        try await database.migrate(history.migrations, component: history.component)
         return IdentityStore(database: database, now: now)
     }
 

@@ -6,11 +6,15 @@ package struct ImageStore: Sendable {
     let database: SQLDatabase
     let now: @Sendable () -> Timestamp
 
+    /// The history of the store's tables.
+    package static let history = SchemaHistory(
+        component: "image", migrations: [Migration(id: "0001-images") { _ in schema }])
+
     /// Brings the schema up to date and returns the store.
     package static func open(_ database: SQLDatabase, now: @escaping @Sendable () -> Timestamp) async throws
         -> ImageStore
     {
-        try await database.migrate([Migration(id: "0001-images") { _ in schema }], component: "image")
+        try await database.migrate(history.migrations, component: history.component)
         return ImageStore(database: database, now: now)
     }
 
@@ -89,6 +93,7 @@ package struct ImageStore: Sendable {
     ) async throws -> ImageRecord {
         let at = now()
         return try await database.transaction { connection in
+            try connection.takeTurn(by: "UPDATE images SET updated_at = updated_at WHERE id = \(id.description)")
             guard var image = try Self.image(id, connection) else { throw ImageFault.noImage(id.description) }
             let before = image
             try change(&image)

@@ -113,6 +113,7 @@ package struct NetworkAPI: HTTPResponder {
         guard caller.canWrite else { throw NetworkFault.forbidden("member") }
         let (options, now) = (options, now())
         let (value, notices) = try await database.transaction { connection in
+            try connection.takeTurn("network")
             let work = NetworkWork(connection, caller: caller, options: options, now: now)
             return (try body(work), work.notices)
         }

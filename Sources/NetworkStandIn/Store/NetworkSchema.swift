@@ -3,9 +3,9 @@ import Database
 /// The tables. Resources are kept as the documents that administrators see; beside them stand, as columns, what is
 /// looked up by and what must be unique.
 enum NetworkSchema {
-    static let migrations = [Migration(id: "0001-network") { _ in tables }]
+    static let migrations = [Migration(id: "0001-network", statements: tables)]
 
-    private static let tables: [SQL] = [
+    private static func tables(_ dialect: SQLDialect) -> [SQL] { [
         """
         CREATE TABLE networks (
             id VARCHAR(36) PRIMARY KEY, project_id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL,
@@ -31,7 +31,7 @@ enum NetworkSchema {
         "CREATE INDEX ports_by_host ON ports (host)",
         """
         CREATE TABLE allocations (
-            subnet_id VARCHAR(36) NOT NULL REFERENCES subnets (id), address BLOB NOT NULL,
+            subnet_id VARCHAR(36) NOT NULL REFERENCES subnets (id), address \(dialect.keyBytes(16)) NOT NULL,
             port_id VARCHAR(36) NOT NULL REFERENCES ports (id), PRIMARY KEY (subnet_id, address))
         """,
         "CREATE INDEX allocations_by_port ON allocations (port_id)",
@@ -76,5 +76,5 @@ enum NetworkSchema {
             project_id VARCHAR(64) NOT NULL, resource VARCHAR(64) NOT NULL, upper_limit INTEGER NOT NULL,
             PRIMARY KEY (project_id, resource))
         """,
-    ]
+    ] }
 }

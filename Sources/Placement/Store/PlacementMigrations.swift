@@ -4,7 +4,8 @@ package import Database
 /// since 1970; projects and users are columns of the consumer.
 package enum PlacementMigrations {
     /// All migrations, oldest first.
-    package static let all = [Migration(id: "0001-placement", statements: first)]
+    package static let history = SchemaHistory(
+        component: "placement", migrations: [Migration(id: "0001-placement", statements: first)])
 
     private static func first(_ dialect: SQLDialect) -> [SQL] {
         providerTables(dialect) + allocationTables(dialect) + nameTables(dialect)

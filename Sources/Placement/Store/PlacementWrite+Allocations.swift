@@ -62,9 +62,7 @@ extension PlacementWrite {
     /// The consumer as it is, its generation checked.
     private func consumer(of claim: ConsumerClaim) throws -> Consumer {
         let found = try connection.first(
-            """
-            SELECT id, generation FROM consumers WHERE uuid = \(claim.consumerUUID)\(connection.dialect.forUpdate)
-            """
+            "SELECT id, generation FROM consumers WHERE uuid = \(claim.consumerUUID)"
         ) { Consumer(uuid: claim.consumerUUID, id: try $0.int64(0), generation: try $0.int64(1)) }
         if case .expect(let given) = claim.generation, given != found?.generation {
             throw PlacementError.consumerGenerationConflict(expected: found?.generation, given: given)
@@ -199,7 +197,7 @@ extension PlacementWrite {
     private func consumerTypeID(_ name: String) throws -> Int64 {
         let find: SQL = "SELECT id FROM consumer_types WHERE name = \(name)"
         if let id = try connection.first(find, { try $0.int64(0) }) { return id }
-        return try connection.execute("INSERT INTO consumer_types (name) VALUES (\(name))").lastInsertedID
+        return try connection.insert("INSERT INTO consumer_types (name) VALUES (\(name))", numbering: "id")
     }
 
     /// Takes everything from a consumer. `false` when it holds nothing. Raises no generation, as in the reference.

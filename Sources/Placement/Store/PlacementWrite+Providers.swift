@@ -27,13 +27,12 @@ extension PlacementWrite {
                 throw PlacementError.parentRefused(action: "create", reason: "parent provider UUID does not exist.")
             }
         }
-        let id = try connection.execute(
+        let id = try connection.insert(
             """
             INSERT INTO resource_providers
                 (uuid, name, generation, root_provider_id, parent_provider_id, created_at, change_sequence)
             VALUES (\(uuid), \(name), 0, \(parentRow?.rootID ?? 0), \(parentRow?.id), \(now), 0)
-            """
-        ).lastInsertedID
+            """, numbering: "id")
         if parentRow == nil {
             try connection.execute("UPDATE resource_providers SET root_provider_id = \(id) WHERE id = \(id)")
         }
@@ -197,6 +196,6 @@ extension PlacementWrite {
     private func aggregateID(_ uuid: String) throws -> Int64 {
         let find: SQL = "SELECT id FROM placement_aggregates WHERE uuid = \(uuid)"
         if let id = try connection.first(find, { try $0.int64(0) }) { return id }
-        return try connection.execute("INSERT INTO placement_aggregates (uuid) VALUES (\(uuid))").lastInsertedID
+        return try connection.insert("INSERT INTO placement_aggregates (uuid) VALUES (\(uuid))", numbering: "id")
     }
 }

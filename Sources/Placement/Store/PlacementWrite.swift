@@ -75,7 +75,7 @@ struct PlacementWrite {
         try connection.first(
             """
             SELECT id, uuid, name, generation, parent_provider_id, root_provider_id FROM resource_providers
-            WHERE uuid = \(uuid)\(connection.dialect.forUpdate)
+            WHERE uuid = \(uuid)
             """
         ) { row in
             ProviderRow(

@@ -2,6 +2,7 @@ import ComputeHTTP
 import ComputeModel
 import ComputeStore
 import Database
+import DatabaseServers
 import DriverAPI
 import HTTPService
 import Identity
@@ -26,7 +27,8 @@ struct APIFixture {
     /// - Parameter change: changes the options before the API starts.
     static func start(_ change: (inout KilonovaOptions) -> Void = { _ in }) async throws -> APIFixture {
         let clock = TestClock()
-        let store = try await ComputeStore.open(try await SQLDatabase.open(url: "sqlite://"), now: clock.now)
+        let database = try await SQLDatabase.open(url: TestEngine.emptyDatabase())
+        let store = try await ComputeStore.open(database, now: clock.now)
         var options = KilonovaOptions()
         change(&options)
         let (images, networks, projects) = (FakeImages(), FakeNetworks(), FakeProjects())
