@@ -48,7 +48,7 @@ clean: ## remove what was built
 
 ##@ Test
 
-.PHONY: test test-unit test-libvirt test-e2e test-nodes test-drivers test-tsan crash-matrix fuzz contract check
+.PHONY: test test-unit test-libvirt test-e2e test-nodes test-databases test-drivers test-tsan crash-matrix fuzz contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
 	@$(scripts)/test.sh unit fake libvirt drivers
 
@@ -63,6 +63,9 @@ test-libvirt: ## the whole stack with real guests under libvirt and QEMU (root)
 
 test-nodes: ## the whole stack with four nodes on four drivers, and hypervisors that refuse (root for libvirt)
 	@$(scripts)/test.sh nodes
+
+test-databases: ## the whole stack on MariaDB and on PostgreSQL, and both killed under it
+	@$(scripts)/test.sh databases
 
 test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware (xen LIVE=1) QUICK=1 CASE= UPDATE=1
 	@$(scripts)/test-drivers.sh

@@ -124,27 +124,34 @@ let modules: [Module] = [
     Module("SagasTests", .test, ["Sagas"], [logging]),
     Module("ComputeStoreTests", .test, ["ComputeStore", "Database", "DatabaseServers", "Sagas"], [kit, logging]),
     Module(
-        "SchedulingTests", .test, ["Scheduling", "ComputeStore", "Database", "DatabaseServers", "Messaging", "ServiceInterfaces"],
+        "SchedulingTests", .test,
+        ["Scheduling", "ComputeStore", "Database", "DatabaseServers", "Messaging", "ServiceInterfaces"],
         [kit, logging]),
     Module(
         "ConductorTests", .test,
         [
-            "Conductor", "ComputeStore", "Database", "DatabaseServers", "Sagas", "PeerClients", "Messaging", "ServiceInterfaces",
+            "Conductor", "ComputeStore", "Database", "DatabaseServers",
+            "Sagas", "PeerClients", "Messaging", "ServiceInterfaces",
             "WireJSON",
         ], [kit, logging]),
     Module("APIVersioningTests", .test, ["APIVersioning", "WireJSON"]),
-    Module("PlacementTests", .test, ["Placement", "Database", "DatabaseServers", "ServiceInterfaces", "Messaging"], [kit, logging]),
     Module(
-        "PlacementHTTPTests", .test, ["PlacementHTTP", "Placement", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
+        "PlacementTests", .test,
+        ["Placement", "Database", "DatabaseServers", "ServiceInterfaces", "Messaging"], [kit, logging]),
+    Module(
+        "PlacementHTTPTests", .test,
+        ["PlacementHTTP", "Placement", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
     Module(
         "ComputeHTTPTests", .test,
         [
-            "APIVersioning", "ComputeHTTP", "ComputeStore", "Database", "DatabaseServers", "HTTPService", "Identity", "Messaging",
+            "APIVersioning", "ComputeHTTP", "ComputeStore", "Database", "DatabaseServers",
+            "HTTPService", "Identity", "Messaging",
             "PeerClients", "ServiceInterfaces", "ServiceOptions", "WireJSON",
         ], [kit, logging]),
     Module(
-        "ImageStandInTests", .test, ["ImageStandIn", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
+        "ImageStandInTests", .test,
+        ["ImageStandIn", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
         [kit, logging, crypto, nioPosix]),
     Module("InstanceMetadataTests", .test, ["InstanceMetadata", "WireJSON"], [kit]),
     Module(
@@ -162,8 +169,15 @@ let modules: [Module] = [
     Module("XenDriverTests", .test, ["XenDriver", "CXen", "DriverSupport"], [kit, conformance]),
     Module("XenAPIDriverTests", .test, ["XenAPIDriver", "DriverHTTP", "HostilePeer"], [kit, conformance]),
     Module(
-        "NetworkStandInTests", .test, ["NetworkStandIn", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
+        "NetworkStandInTests", .test,
+        ["NetworkStandIn", "Database", "DatabaseServers", "HTTPService", "Identity", "WireJSON"],
         [kit, logging]),
+    Module(
+        "StoreTests", .test,
+        [
+            "Database", "DatabaseServers", "ComputeStore", "Placement", "IdentityStandIn", "ImageStandIn",
+            "NetworkStandIn",
+        ], [kit, logging]),
     Module("TidyTests", .test),
     Module(
         "Fuzz", .fuzz,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Names the Debian packages that Kilonova needs and that are missing, and installs them when run as root.
 #
-#   prerequisites.sh [build] [clients] [guest-image] [libvirt] [drivers] [xen-live] [bench] [check]
+#   prerequisites.sh [build] [clients] [guest-image] [libvirt] [drivers] [databases] [xen-live] [bench] [check]
 #   (default: build, clients, guest-image and libvirt)
 set -euo pipefail
 # shellcheck source=Config/scripts/common.sh
@@ -9,11 +9,12 @@ set -euo pipefail
 
 packages_for() {
     case $1 in
-    build) echo pkg-config libsqlite3-dev libvirt-dev libxen-dev git ;;
+    build) echo pkg-config libsqlite3-dev libmariadb-dev libpq-dev libvirt-dev libxen-dev git ;;
     clients) echo python3 python3-venv ca-certificates openssh-client openssl curl ;;
     guest-image) echo busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils ;;
     libvirt) echo qemu-system-x86 qemu-system-gui qemu-block-extra qemu-utils ovmf libvirt-daemon-system \
         libvirt-daemon-driver-qemu libvirt-clients iproute2 iputils-ping nftables iptables dnsmasq-base conntrack procps genisoimage ;;
+    databases) echo mariadb-server mariadb-client postgresql openssl util-linux ;;
     drivers) echo golang-go golang-github-vmware-govmomi-dev openssl qemu-utils ;;
     xen-live) echo qemu-system-x86 qemu-utils seabios busybox-static cpio zstd e2fsprogs genisoimage iproute2 \
         util-linux mount binutils python3 ;;

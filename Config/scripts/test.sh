@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test` and its parts: installs what the tests need, builds, runs the named sets, counts.
 #
-#   test.sh [unit] [drivers] [fake] [libvirt] [nodes]
+#   test.sh [unit] [drivers] [fake] [libvirt] [nodes] [databases]
 #
 # The last line is `N passed, N failed, N skipped` over all sets.
 set -euo pipefail
@@ -13,8 +13,8 @@ cd "$root"
 [ $# -gt 0 ] || set -- unit fake libvirt drivers
 for set_name; do
     case $set_name in
-    unit | drivers | fake | libvirt | nodes) ;;
-    *) fail "test.sh: there is no set named $set_name; choose from unit, drivers, fake, libvirt and nodes." ;;
+    unit | drivers | fake | libvirt | nodes | databases) ;;
+    *) fail "test.sh: there is no set named $set_name; choose from unit, drivers, fake, libvirt, nodes and databases." ;;
     esac
 done
 
@@ -110,7 +110,7 @@ run_set() {
 }
 
 install_packages() {
-    "$scripts/prerequisites.sh" build clients guest-image libvirt drivers
+    "$scripts/prerequisites.sh" build clients guest-image libvirt drivers databases
     note "$(tail -n 1 "$stage_logs/prerequisites.log" | cut -c 1-90)"
 }
 
@@ -146,7 +146,7 @@ stop_daemons() {
 }
 
 run_stage "prerequisites" "install the packages that are named above" install_packages
-if wants fake || wants libvirt || wants nodes; then
+if wants fake || wants libvirt || wants nodes || wants databases; then
     run_stage "clients" "see that pip reaches PyPI" "$scripts/clients.sh"
 fi
 run_stage "guest image" "put right what is named above" Config/guest-image/build.sh "$guest_image_dir"
@@ -166,8 +166,10 @@ trap end_sets INT TERM HUP
 ! wants unit || run_set "tests in Swift" unit_tests
 ! wants drivers || start_set "drivers, quickly" drivers_quickly
 ! wants fake || finish_set "end to end, fake"
+! wants databases || start_set "end to end, databases" end_to_end databases
 ! wants libvirt || run_set "end to end, libvirt" end_to_end libvirt
 ! wants drivers || finish_set "drivers, quickly"
+! wants databases || finish_set "end to end, databases"
 if wants nodes; then
     # It stops and starts hypervisors, so it has a daemon of its own.
     stop_libvirt

@@ -89,7 +89,8 @@ extension DatabaseError: CustomStringConvertible {
         case .constraint(let failure): failure.message
         case .statement(let message, let sql): "\(message) in \"\(sql)\""
         case .busy(let text), .unavailable(let text), .connectionLost(let text), .outcomeUnknown(let text),
-            .cannotOpen(let text), .full(let text), .readOnly(let text), .corrupt(let text), .decoding(let text), .migration(let text):
+            .cannotOpen(let text), .full(let text), .readOnly(let text), .corrupt(let text), .decoding(let text),
+            .migration(let text):
             text
         }
     }

@@ -142,10 +142,10 @@ package final class SQLDatabase: Sendable {
     /// Runs `body` in a transaction of its own, which is on disk when this returns unless `durability` says less;
     /// when `body` throws, nothing of it remains.
     ///
-    /// On SQLite, transactions that are waiting at the same time share one commit and run one after another. On a server
-    /// they run at the same time, at READ COMMITTED: see ``SQLConnection/takeTurn(_:)``. The body may be run again (after
-    /// a deadlock, a lost connection, a busy database, or when a shared commit failed), so it must have no effect outside
-    /// the database.
+    /// On SQLite, transactions that are waiting at the same time share one commit and run one after another. On a
+    /// server they run at the same time, at READ COMMITTED: see ``SQLConnection/takeTurn(_:)``. The body may be run
+    /// again (after a deadlock, a lost connection, a busy database, or when a shared commit failed), so it must have no
+    /// effect outside the database.
     /// When the calling task is cancelled before the body has begun, the body does not run.
     @discardableResult
     package func transaction<T: Sendable>(

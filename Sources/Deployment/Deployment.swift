@@ -116,7 +116,7 @@ package final class Deployment: Sendable {
             logger: logger("messaging"))
         let store = try await ComputeStore.open(databases.compute, now: Timestamp.now)
         let placement = try await PlacementService.start(
-            database: databases.compute, logger: logger("placement"),
+            database: databases.placement, logger: logger("placement"),
             clock: { Timestamp.now().microseconds / 1_000_000 })
         let peers = Peers(up.options, door: url, accounts: accounts, client: client)
         try await openDoor(accounts, store, placement, bus, peers)

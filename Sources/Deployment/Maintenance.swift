@@ -27,8 +27,8 @@ package enum Maintenance {
     }
 
     /// The newest sagas, a line each.
-    package static func listSagas(stateDirectory: String) async throws(DeploymentError) -> String {
-        try await withLog(stateDirectory) { log in
+    package static func listSagas(_ options: KilonovaOptions) async throws(DeploymentError) -> String {
+        try await withLog(options) { log in
             let sagas = try await log.list(SagaFilter(limit: 100))
             return sagas.map { saga in
                 let owner = saga.owner.map { " owner \($0.place)" } ?? ""
@@ -40,8 +40,8 @@ package enum Maintenance {
     }
 
     /// The steps of one saga.
-    package static func showSaga(_ id: String, stateDirectory: String) async throws(DeploymentError) -> String {
-        try await withLog(stateDirectory) { log in
+    package static func showSaga(_ id: String, _ options: KilonovaOptions) async throws(DeploymentError) -> String {
+        try await withLog(options) { log in
             guard let history = try await log.load(SagaID(id)) else {
                 throw DeploymentError(.unavailable, "there is no saga \(id)")
             }
@@ -63,28 +63,23 @@ package enum Maintenance {
         }
     }
 
+    static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
     private static func withLog(
-        _ stateDirectory: String, _ body: (SQLSagaLog) async throws -> String
+        _ options: KilonovaOptions, _ body: (SQLSagaLog) async throws -> String
     ) async throws(DeploymentError) -> String {
-        let path = absolute(stateDirectory) + "/kilonova.sqlite"
-        guard FileManager.default.fileExists(atPath: path) else {
+        let configured = ConfiguredDatabase.all(options)[0]
+        if case .sqliteFile(let path) = try? DatabaseAddress(url: configured.url), !exists(path) {
             throw DeploymentError(.unavailable, "\(path) is not there; is --state-dir right?")
         }
+        let database = try await configured.openCurrent()
         do {
-            let database = try await SQLDatabase.open(url: "sqlite://\(path)")
-            let text: String
-            do {
-                text = try await body(SQLSagaLog(ComputeStore(database: database, now: Timestamp.now)))
-            } catch {
-                await database.close()
-                throw error
-            }
+            let text = try await body(SQLSagaLog(ComputeStore(database: database, now: Timestamp.now)))
             await database.close()
             return text
-        } catch let error as DeploymentError {
-            throw error
         } catch {
-            throw DeploymentError(.unavailable, "\(error)")
+            await database.close()
+            throw error as? DeploymentError ?? DeploymentError(.unavailable, "\(error)")
         }
     }
 

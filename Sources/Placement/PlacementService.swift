@@ -22,7 +22,8 @@ package final class PlacementService: Sendable {
         database: SQLDatabase, limits: CandidateLimits = CandidateLimits(), logger: Logger,
         clock: @escaping @Sendable () -> Int64
     ) async throws -> PlacementService {
-        try await database.migrate(PlacementMigrations.history.migrations, component: PlacementMigrations.history.component)
+        let history = PlacementMigrations.history
+        try await database.migrate(history.migrations, component: history.component)
         let service = PlacementService(database, limits, logger, clock)
         try await service.keeper.catchUp()
         try await service.write { try $0.ensureStandardNames() }

@@ -16,6 +16,7 @@ package struct KilonovaOptions: Sendable {
     package var kilonova = KilonovaGroupOptions.read()
     package var api = APIOptions.read()
     package var database = DatabaseOptions.read()
+    package var placementDatabase = PlacementDatabaseOptions.read()
     package var conductor = ConductorOptions.read()
     package var scheduler = SchedulerOptions.read()
     package var filterScheduler = FilterSchedulerOptions.read()

@@ -3,6 +3,7 @@ import Deployment
 import FoundationEssentials
 import Glibc
 import struct ServiceOptions.ConfigurationSource
+import struct ServiceOptions.KilonovaOptions
 
 /// `kilonovad`: the services, and the operator's verbs.
 @main
@@ -29,6 +30,28 @@ struct ConfigurationArguments: ParsableArguments {
         do {
             return try ConfigurationSource(
                 files: files, environment: ProcessInfo.processInfo.environment, settings: settings)
+        } catch {
+            throw DeploymentError(.configuration, "\(error)")
+        }
+    }
+}
+
+/// A deployment: its state directory and its configuration.
+struct DeploymentArguments: ParsableArguments {
+    @ArgumentParser.Option(name: .customLong("state-dir"), help: "Where everything is kept.")
+    var stateDirectory = ".kilonova"
+
+    @OptionGroup var configuration: ConfigurationArguments
+
+    /// What was written in all places, and what it says.
+    func options() throws(DeploymentError) -> UpOptions {
+        let path = stateDirectory.hasPrefix("/")
+            ? stateDirectory : FileManager.default.currentDirectoryPath + "/" + stateDirectory
+        do {
+            let source = try ConfigurationSource(
+                files: configuration.files, environment: ProcessInfo.processInfo.environment,
+                settings: ["DEFAULT.state_path=\(path)"] + configuration.settings)
+            return UpOptions(stateDirectory: path, source: source, options: try KilonovaOptions(source))
         } catch {
             throw DeploymentError(.configuration, "\(error)")
         }

@@ -8,7 +8,7 @@ import enum ServiceOptions.OptionText
 struct ManageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "manage", abstract: "The operator's verbs.",
-        subcommands: [Network.self, Sagas.self, Reference.self])
+        subcommands: [DatabaseCommand.self, Network.self, Sagas.self, Reference.self])
 
     /// What the network worker has made on this host.
     struct Network: AsyncParsableCommand {
@@ -41,12 +41,11 @@ struct ManageCommand: AsyncParsableCommand {
         struct List: AsyncParsableCommand {
             static let configuration = CommandConfiguration(abstract: "The newest sagas and where they stand.")
 
-            @ArgumentParser.Option(name: .customLong("state-dir"), help: "The deployment's state directory.")
-            var stateDirectory = ".kilonova"
+            @OptionGroup var place: DeploymentArguments
 
             func run() async throws {
                 do {
-                    print(try await Maintenance.listSagas(stateDirectory: stateDirectory), terminator: "")
+                    print(try await Maintenance.listSagas(place.options().options), terminator: "")
                 } catch {
                     fail(error)
                 }
@@ -56,15 +55,14 @@ struct ManageCommand: AsyncParsableCommand {
         struct Show: AsyncParsableCommand {
             static let configuration = CommandConfiguration(abstract: "The steps of one saga with their times.")
 
-            @ArgumentParser.Option(name: .customLong("state-dir"), help: "The deployment's state directory.")
-            var stateDirectory = ".kilonova"
+            @OptionGroup var place: DeploymentArguments
 
             @Argument(help: "The saga's identifier.")
             var saga: String
 
             func run() async throws {
                 do {
-                    print(try await Maintenance.showSaga(saga, stateDirectory: stateDirectory), terminator: "")
+                    print(try await Maintenance.showSaga(saga, place.options().options), terminator: "")
                 } catch {
                     fail(error)
                 }

@@ -1,25 +1,18 @@
 import ArgumentParser
 import Deployment
 @preconcurrency import Dispatch
-import FoundationEssentials
 import Glibc
-import struct ServiceOptions.ConfigurationErrors
-import struct ServiceOptions.ConfigurationSource
-import struct ServiceOptions.KilonovaOptions
 
 /// `kilonovad up`: a whole cloud in this process.
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "up", abstract: "Run every service in this process, until SIGTERM or SIGINT.")
 
-    @ArgumentParser.Option(name: .customLong("state-dir"), help: "Where everything is kept.")
-    var stateDirectory = ".kilonova"
-
-    @OptionGroup var configuration: ConfigurationArguments
+    @OptionGroup var place: DeploymentArguments
 
     func run() async throws {
         do {
-            let deployment = try await Deployment.prepare(try options())
+            let deployment = try await Deployment.prepare(try place.options())
             try await withThrowingTaskGroup(of: Void.self) { group in
                 let signals = TerminationSignals()
                 group.addTask { try await deployment.run() }
@@ -36,19 +29,6 @@ struct UpCommand: AsyncParsableCommand {
             }
         } catch let error as DeploymentError {
             fail(error)
-        }
-    }
-
-    private func options() throws(DeploymentError) -> UpOptions {
-        let path = stateDirectory.hasPrefix("/")
-            ? stateDirectory : FileManager.default.currentDirectoryPath + "/" + stateDirectory
-        do {
-            let source = try ConfigurationSource(
-                files: configuration.files, environment: ProcessInfo.processInfo.environment,
-                settings: ["DEFAULT.state_path=\(path)"] + configuration.settings)
-            return UpOptions(stateDirectory: path, source: source, options: try KilonovaOptions(source))
-        } catch {
-            throw DeploymentError(.configuration, "\(error)")
         }
     }
 }

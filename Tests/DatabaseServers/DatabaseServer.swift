@@ -40,7 +40,9 @@ package final class DatabaseServer: Sendable {
     /// The name and password of the user that owns everything; both have signs that a URL must escape.
     package static let user = "kilo nova"
     package static let password = "p@ss/w:rd%ü"
-    static let account = "kilo%20nova:p%40ss%2Fw%3Ard%25%C3%BC"
+
+    /// The user and password of a client's URL.
+    package static let account = "kilo%20nova:p%40ss%2Fw%3Ard%25%C3%BC"
 
     private init(_ engine: TestEngine, _ settings: Settings) throws {
         (self.engine, self.settings) = (engine, settings)
@@ -55,6 +57,11 @@ package final class DatabaseServer: Sendable {
         try await server.start()
         try await server.makeUser()
         return server
+    }
+
+    /// The server of that engine that all tests of the process share.
+    package static func shared(_ engine: TestEngine) async throws -> DatabaseServer {
+        try await SharedServers.shared.server(engine)
     }
 
     deinit { running.withLock { $0 }?.input.closeFile() }
@@ -79,7 +86,8 @@ package final class DatabaseServer: Sendable {
             return "mysql+pymysql://\(account)@\(host ?? "localhost"):\(port)/\(name)\(end.isEmpty ? "" : "?\(end)")"
         case .postgresql:
             let end = query ?? (host == nil ? "host=\(directory)" : "")
-            return "postgresql+psycopg2://\(account)@\(host ?? "localhost"):\(port)/\(name)\(end.isEmpty ? "" : "?\(end)")"
+            let parameters = end.isEmpty ? "" : "?\(end)"
+            return "postgresql+psycopg2://\(account)@\(host ?? "localhost"):\(port)/\(name)\(parameters)"
         }
     }
 
@@ -104,9 +112,13 @@ package final class DatabaseServer: Sendable {
     /// Ends it as a failing machine would: nothing is written, nobody is told.
     package func kill() async throws {
         guard let running = running.withLock({ $0 }) else { return }
+        // The shell must see the end, so that the number is free again, and leave the directory to a successor.
+        try "none".write(toFile: "\(directory)/current", atomically: true, encoding: .utf8)
         for child in Self.children(of: running.pid) + [running.pid] { Glibc.kill(child, SIGKILL) }
+        running.input.closeFile()
+        self.running.withLock { $0 = nil }
         try await Self.onThread {
-            for _ in 0..<3000 where Glibc.kill(running.pid, 0) == 0 && !Self.isZombie(running.pid) { usleep(10_000) }
+            for _ in 0..<3000 where Glibc.kill(running.pid, 0) == 0 { usleep(10_000) }
         }
     }
 
@@ -120,7 +132,7 @@ package final class DatabaseServer: Sendable {
                 } catch {
                     // A predecessor's last processes may still be ending.
                     attempts += 1
-                    if attempts == 10 { throw error }
+                    if attempts == 50 { throw error }
                     usleep(200_000)
                 }
             }
@@ -142,6 +154,8 @@ package final class DatabaseServer: Sendable {
         let deadline = Date(timeIntervalSinceNow: 120)
         while !answers {
             guard Glibc.kill(pid, 0) == 0, !Self.isZombie(pid), Date.now < deadline else {
+                // The shell that ends now must not take the directory along: another start may follow.
+                try? "none".write(toFile: "\(directory)/current", atomically: true, encoding: .utf8)
                 input.fileHandleForWriting.closeFile()
                 let log = (try? String(contentsOfFile: "\(directory)/log", encoding: .utf8)) ?? ""
                 throw Failure("\(engine) did not start: \(log.suffix(600))")
@@ -271,7 +285,9 @@ package final class DatabaseServer: Sendable {
         try process.run()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure("\(words.joined(separator: " ")): \(text.suffix(600))") }
+        guard process.terminationStatus == 0 else {
+            throw Failure("\(words.joined(separator: " ")): \(text.suffix(600))")
+        }
     }
 
     /// Runs what blocks on a thread of its own.

@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
 
-/// The engines over which tests of stores run. One MariaDB and one PostgreSQL server per test process, on loopback, with
-/// data in a temporary directory; both end with the process.
+/// The engines over which tests of stores run. One MariaDB and one PostgreSQL server per test process, on loopback,
+/// with data in a temporary directory; both end with the process.
 package enum TestEngine: String, Sendable, CaseIterable, CustomStringConvertible {
     case sqlite
     case mariadb
@@ -42,6 +42,7 @@ package enum TestDirectory {
     private static let root: String = {
         let root = FileManager.default.temporaryDirectory.path + "/kilonova-stores-\(getpid())"
         try? FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        chmod(root, 0o755)
         atexit { try? FileManager.default.removeItem(atPath: TestDirectory.root) }
         return root
     }()

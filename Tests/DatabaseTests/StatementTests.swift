@@ -63,7 +63,8 @@ struct StatementTests {
         let database = try await openDatabase(engine)
         let rows = try await database.read { connection in
             var rows: [SQLRow] = []
-            try connection.forEach("SELECT a FROM (SELECT 'one' AS a UNION SELECT 'two') AS t ORDER BY a") { rows.append($0) }
+            let sql: SQL = "SELECT a FROM (SELECT 'one' AS a UNION SELECT 'two') AS t ORDER BY a"
+            try connection.forEach(sql) { rows.append($0) }
             return rows
         }
         #expect(rows.map(\.values) == [[.text("one")], [.text("two")]])
@@ -168,7 +169,9 @@ struct StatementTests {
                 try connection.execute("INSERT INTO items (name, amount) VALUES (\("\(index)"), \(amount))")
             }
         }
-        let found = try await database.read { try $0.map("SELECT amount FROM items ORDER BY name") { try $0.optionalInt(0) } }
+        let found = try await database.read { connection in
+            try connection.map("SELECT amount FROM items ORDER BY name") { try $0.optionalInt(0) }
+        }
         #expect(found == amounts)
     }
 

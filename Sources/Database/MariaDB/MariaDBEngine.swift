@@ -63,16 +63,16 @@ struct MariaDBEngine: SQLEngine {
     /// Makes the session compare texts byte by byte, as SQLite does, and refuse what does not fit.
     private func configure(_ connection: MariaDBConnection) throws(DatabaseError) {
         if address.protection != .disable, !connection.isEncrypted {
-            throw .cannotOpen("the connection to \(name) is not encrypted although the URL asks for it; give the server "
-                + "a certificate (ssl_cert and ssl_key in its configuration)")
+            throw .cannotOpen("the connection to \(name) is not encrypted although the URL asks for it; give the "
+                + "server a certificate (ssl_cert and ssl_key in its configuration)")
         }
         let seconds = max(1, options.busyTimeout.components.seconds)
         do {
             try connection.script("SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin")
         } catch {
             guard case .statement = error else { throw error }
-            throw .cannotOpen("\(name) does not know the collation utf8mb4_nopad_bin, so it is no MariaDB of 10.6 or newer "
-                + "(\(connection.serverVersion)); use one")
+            throw .cannotOpen("\(name) does not know the collation utf8mb4_nopad_bin, so it is no MariaDB of 10.6 or "
+                + "newer (\(connection.serverVersion)); use one")
         }
         try connection.script("""
             SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,\

@@ -27,7 +27,7 @@ struct MariaDBErrors {
             return .constraint(.init(kind: .unique, columns: quoted(message, after: "for key '"), message: message))
         case 1216, 1217, 1451, 1452, 1557, 1761, 1762:
             return .constraint(.init(kind: .foreignKey, columns: [], message: message))
-        case 1048, 1364: 
+        case 1048, 1364:
             return .constraint(.init(kind: .notNull, columns: quoted(message, after: "'"), message: message))
         case 4025, 1264, 1265, 1366, 1406, 1690, 4078:
             return .constraint(.init(kind: .check, columns: quoted(message, after: "'"), message: message))

@@ -143,8 +143,8 @@ final class ServerPool: JobTaking, @unchecked Sendable {
     private func watch() {
         let size = options.poolSize + options.overflowMax
         let refusal = DatabaseError.busy(
-            "no connection to the database \(engine.name) became free within \(options.poolTimeout): all \(size) are in "
-                + "use; raise max_pool_size or max_overflow, or find out what keeps the database so long")
+            "no connection to the database \(engine.name) became free within \(options.poolTimeout): all \(size) are "
+                + "in use; raise max_pool_size or max_overflow, or find out what keeps the database so long")
         while true {
             let expired: (any DatabaseJob)?? = locked {
                 while head < line.count {

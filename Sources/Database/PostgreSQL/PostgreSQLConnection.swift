@@ -69,8 +69,8 @@ final class PostgreSQLConnection: EngineConnection {
         }
         parameters.bind(sql.values)
         let result = PQexecPrepared(
-            handle, statement.name, Int32(sql.values.count), parameters.pointers, parameters.lengths, parameters.formats,
-            1)
+            handle, statement.name, Int32(sql.values.count), parameters.pointers, parameters.lengths,
+            parameters.formats, 1)
         switch PQresultStatus(result) {
         case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: return result
         default:

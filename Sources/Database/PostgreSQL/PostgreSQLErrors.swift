@@ -49,8 +49,8 @@ struct PostgreSQLErrors {
         case "57P01", "57P02", "57P05", "25P03":
             return .connectionLost("the connection to the database \(name) was ended: \(message)")
         case "42501":
-            return .cannotOpen("the user lacks a right on the database \(name): \(message); grant it, or make the user the "
-                + "database's owner")
+            return .cannotOpen("the user lacks a right on the database \(name): \(message); grant it, or make the user "
+                + "the database's owner")
         case "XX001", "XX002":
             return .corrupt("the database \(name) is damaged: \(message); see the server's log")
         case let state where state.hasPrefix("53"):
@@ -66,8 +66,8 @@ struct PostgreSQLErrors {
         let message = text.split(whereSeparator: \.isNewline).joined(separator: " ")
         func says(_ parts: String...) -> Bool { parts.contains { message.contains($0) } }
         if says("authentication failed", "no password supplied", "role \"", "no pg_hba.conf entry") {
-            return .cannotOpen("the login to the database \(name) was refused: \(message); check user and password in the "
-                + "URL, and the server's pg_hba.conf")
+            return .cannotOpen("the login to the database \(name) was refused: \(message); check user and password in "
+                + "the URL, and the server's pg_hba.conf")
         }
         if says("database \"") && says("does not exist") {
             return .cannotOpen("there is no database \(name): \(message); create it: CREATE DATABASE "
@@ -81,15 +81,15 @@ struct PostgreSQLErrors {
             return .cannotOpen("the host of the database \(name) is not known: \(message); check the URL")
         }
         if says("SSL", "certificate", "private key") && !says("SSL SYSCALL", "SSL connection has been closed") {
-            return .cannotOpen("no protected connection to the database \(name) can be made: \(message); check sslmode, "
-                + "sslrootcert, sslcert and sslkey in the URL, and the server's certificate")
+            return .cannotOpen("no protected connection to the database \(name) can be made: \(message); check "
+                + "sslmode, sslrootcert, sslcert and sslkey in the URL, and the server's certificate")
         }
         if says("too many clients", "remaining connection slots", "too many connections") {
-            return .connectionLost("the database \(name) takes no more connections: \(message); raise max_connections on "
-                + "the server, or lower max_pool_size and max_overflow")
+            return .connectionLost("the database \(name) takes no more connections: \(message); raise max_connections "
+                + "on the server, or lower max_pool_size and max_overflow")
         }
-        return .connectionLost("the database \(name) does not answer: \(message); check that the server runs and that host "
-            + "and port in the URL are right")
+        return .connectionLost("the database \(name) does not answer: \(message); check that the server runs and that "
+            + "host and port in the URL are right")
     }
 
     func lost(_ text: String) -> DatabaseError {

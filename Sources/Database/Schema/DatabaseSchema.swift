@@ -82,10 +82,13 @@ package struct DatabaseSchema: Sendable, Hashable {
 extension DatabaseSchema.Table {
     fileprivate var lines: [String] {
         var lines = columns.map { column in
-            "\(name).\(column.name) \(column.kind)\(column.isRequired ? " required" : "")\(column.isCounter ? " counter" : "")"
+            let marks = (column.isRequired ? " required" : "") + (column.isCounter ? " counter" : "")
+            return "\(name).\(column.name) \(column.kind)\(marks)"
         }
         lines.append("\(name) key \(primaryKey.joined(separator: " "))")
-        lines += indexes.map { "\(name) \($0.isUnique ? "unique" : "index") \($0.columns.joined(separator: " "))" }.sorted()
+        lines += indexes.map { index in
+            "\(name) \(index.isUnique ? "unique" : "index") \(index.columns.joined(separator: " "))"
+        }.sorted()
         lines += references.map { reference in
             "\(name) \(reference.columns.joined(separator: " ")) refers to \(reference.table) "
                 + reference.target.joined(separator: " ")

@@ -2,8 +2,8 @@
 package struct Migration: Sendable {
     /// When a migration may run, and who may be running meanwhile.
     package enum Phase: String, Sendable, Comparable {
-        /// Adds what the version before does not look at: tables, columns that may be absent or have a default, indexes.
-        /// It runs while processes of the version before work, and those may be started again afterwards.
+        /// Adds what the version before does not look at: tables, columns that may be absent or have a default,
+        /// indexes. It runs while processes of the version before work, and those may be started again afterwards.
         case expand
         /// Carries rows into what was added, in small transactions, beside the work of both versions.
         case migrate
@@ -26,8 +26,9 @@ package struct Migration: Sendable {
     package let phase: Phase
     /// The statements, run in one transaction where the engine can roll back definitions.
     package let statements: @Sendable (SQLDialect) -> [SQL]
-    /// One batch of rows to carry over, in a transaction of its own; returns how many there were. Repeated until none.
-    package let batch: (@Sendable (SQLConnection) throws -> Int)?
+    /// Carries over up to so many rows, in a transaction of its own; returns how many there were. Repeated as long as
+    /// there are as many as asked for: rows that the version before writes meanwhile are the new version's to expect.
+    package let batch: (@Sendable (SQLConnection, Int) throws -> Int)?
 
     /// A step that changes what is defined.
     package init(id: String, phase: Phase = .contract, statements: @escaping @Sendable (SQLDialect) -> [SQL]) {
@@ -36,7 +37,7 @@ package struct Migration: Sendable {
     }
 
     /// A step that carries rows over.
-    package init(id: String, batch: @escaping @Sendable (SQLConnection) throws -> Int) {
+    package init(id: String, batch: @escaping @Sendable (SQLConnection, Int) throws -> Int) {
         (self.id, phase, statements) = (id, .migrate, { _ in [] })
         self.batch = batch
     }
@@ -48,9 +49,11 @@ package struct SchemaHistory: Sendable {
     package let component: String
     /// Oldest first.
     package let migrations: [Migration]
+    /// Tables into which migrations put rows.
+    package let seededTables: Set<String>
 
-    package init(component: String, migrations: [Migration]) {
-        (self.component, self.migrations) = (component, migrations)
+    package init(component: String, migrations: [Migration], seededTables: Set<String> = []) {
+        (self.component, self.migrations, self.seededTables) = (component, migrations, seededTables)
     }
 }
 
@@ -125,7 +128,7 @@ extension SQLDatabase {
             // Nobody works on a database that has nothing yet.
             guard isFresh || migration.phase <= last else { break }
             if let batch = migration.batch {
-                while try await transaction({ try batch($0) }) > 0 {}
+                while try await transaction({ try batch($0, Self.batchMax) }) == Self.batchMax {}
             }
             if try await apply(migration, component: component) { run.append(migration.id) }
         }
@@ -146,6 +149,9 @@ extension SQLDatabase {
     package func schemaText() async throws -> String { try await schema().text }
 
     // MARK: - Steps
+
+    /// Rows that are carried over in one transaction.
+    private static let batchMax = 500
 
     private func apply(_ migration: Migration, component: String) async throws -> Bool {
         try await transaction { connection in

@@ -69,7 +69,8 @@ extension SQLDatabase {
     }
 
     static func readRecords(_ connection: SQLConnection) throws -> [Record] {
-        try connection.map("SELECT component, id, phase, pending FROM schema_migrations ORDER BY component, id") { row in
+        let all: SQL = "SELECT component, id, phase, pending FROM schema_migrations ORDER BY component, id"
+        return try connection.map(all) { row in
             Record(
                 component: try row.string(0), id: try row.string(1),
                 phase: Migration.Phase(rawValue: try row.string(2)) ?? .contract, pending: try row.int(3))

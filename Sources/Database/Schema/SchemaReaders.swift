@@ -4,12 +4,15 @@ struct SQLiteSchemaReader {
 
     func read() throws -> DatabaseSchema {
         var schema = DatabaseSchema()
-        let tables = try texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+        let tables = try texts(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
         let counted = try counters()
         for name in tables {
             var table = DatabaseSchema.Table(name: name)
             var key: [Int64: String] = [:]
-            try connection.run("SELECT name, type, \"notnull\", pk FROM pragma_table_info(\(name)) ORDER BY cid") { row in
+            try connection.run(
+                "SELECT name, type, \"notnull\", pk FROM pragma_table_info(\(name)) ORDER BY cid"
+            ) { row in
                 let position = try row.int64(3)
                 let column = try row.string(0)
                 if position > 0 { key[position] = column }
@@ -108,8 +111,9 @@ struct MariaDBSchemaReader {
             """
         ) { row in
             let isUnique = try row.int(3) == 0
-            found[[try row.string(0), try row.string(1)], default: DatabaseSchema.Index(columns: [], isUnique: isUnique)]
-                .columns.append(try row.string(2))
+            let place = [try row.string(0), try row.string(1)]
+            found[place, default: DatabaseSchema.Index(columns: [], isUnique: isUnique)].columns
+                .append(try row.string(2))
         }
         for (place, index) in found where place[1] == "PRIMARY" {
             schema.tables[place[0]]?.primaryKey = index.columns

@@ -26,7 +26,7 @@ package struct NetworkAPI: HTTPResponder {
         now: @escaping @Sendable () -> Timestamp = { .now() },
         changed: @escaping @Sendable (NetworkChange) -> Void = { _ in }
     ) async throws -> NetworkAPI {
-        try await database.migrate(NetworkSchema.migrations, component: "network")
+        try await database.migrate(NetworkSchema.history.migrations, component: "network")
         var router = PathRouter<Operation>()
         for route in resourceRoutes + discoveryRoutes + quotaRoutes + topologyRoutes {
             try router.register(route.method, route.pattern, route.operation)

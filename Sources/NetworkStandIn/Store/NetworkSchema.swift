@@ -1,9 +1,11 @@
-import Database
+package import Database
 
 /// The tables. Resources are kept as the documents that administrators see; beside them stand, as columns, what is
 /// looked up by and what must be unique.
-enum NetworkSchema {
-    static let migrations = [Migration(id: "0001-network", statements: tables)]
+package enum NetworkSchema {
+    /// The history of the tables.
+    package static let history = SchemaHistory(
+        component: "network", migrations: [Migration(id: "0001-network", statements: tables)])
 
     private static func tables(_ dialect: SQLDialect) -> [SQL] { [
         """

@@ -5,7 +5,8 @@ package import Database
 package enum PlacementMigrations {
     /// All migrations, oldest first.
     package static let history = SchemaHistory(
-        component: "placement", migrations: [Migration(id: "0001-placement", statements: first)])
+        component: "placement", migrations: [Migration(id: "0001-placement", statements: first)],
+        seededTables: ["placement_state"])
 
     private static func first(_ dialect: SQLDialect) -> [SQL] {
         providerTables(dialect) + allocationTables(dialect) + nameTables(dialect)

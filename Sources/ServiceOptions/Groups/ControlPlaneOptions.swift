@@ -3,21 +3,75 @@ package struct DatabaseOptions: OptionGroup {
     package static let group = "database"
     package static let help = "Where the state of the control plane is kept."
 
+    /// How a database's URL may begin: the engines, and SQLAlchemy's spellings of them.
+    static let schemes = [
+        "sqlite", "mysql", "mariadb", "postgresql", "postgres", "mysql+pymysql", "mysql+mysqldb",
+        "mysql+mysqlconnector", "mysql+aiomysql", "mysql+asyncmy", "mariadb+pymysql", "mariadb+mariadbconnector",
+        "postgresql+psycopg2", "postgresql+psycopg", "postgresql+asyncpg", "postgresql+pg8000",
+    ]
+
     @Option(
-        "connection", .url(["sqlite"]),
+        "connection", .url(schemes),
         help: """
-            The database: sqlite:// and an absolute path, or sqlite:// alone for one in memory that ends with the
-            process. SQLite is the only engine so far.
+            The database: sqlite:// and an absolute path (sqlite:// alone is one in memory that ends with the process),
+            mysql://user:password@host:port/name for MariaDB or postgresql://user:password@host:port/name. Signs such as
+            @ are written %40 in a password. Parameters after a question mark, among them those of TLS, are listed in
+            docs/operator-guide/databases.md.
             """)
     package var connection: Secret = "sqlite://$state_path/kilonova.sqlite"
 
-    @Option("max_pool_size", .integer(1...1000), help: "How many connections read at the same time.")
+    @Option(
+        "max_pool_size", .integer(1...1000),
+        help: "How many connections are kept; with SQLite, how many read at the same time.")
     package var poolSize = 5
+
+    @Option(
+        "max_overflow", .integer(0...1000),
+        help: "How many more connections are made when work waits, and closed when none does; not with SQLite.")
+    package var overflowMax = 50
+
+    @Option(
+        "pool_timeout", .duration(.seconds(1)...),
+        help: """
+            How long work waits for a connection, and for a server that was lost, until it is refused; not with SQLite.
+            """)
+    package var poolTimeout = Duration.seconds(30)
+
+    @Option(
+        "connection_recycle_time", .duration(.seconds(1)...),
+        help: "The age at which a connection is closed and made anew; not with SQLite.")
+    package var recycleTime = Duration.seconds(3600)
+
+    @Option(
+        "max_retries", .integer(min: -1, max: nil),
+        help: """
+            How often the first connection is tried again when the server does not answer at start-up; -1: for ever. A
+            refused login is not tried again.
+            """)
+    package var openRetriesMax = 10
+
+    @Option(
+        "retry_interval", .duration(.seconds(1)...),
+        help: "The pause before the first connection is tried again at start-up.")
+    package var openRetryInterval = Duration.seconds(10)
 
     @Option(
         "db_max_retries", .integer(min: -1, max: nil),
         help: "How often a transaction is run again that met a deadlock or a busy database; -1: until it succeeds.")
     package var retriesMax = 20
+
+    package init() {}
+}
+
+/// [placement_database]
+package struct PlacementDatabaseOptions: OptionGroup {
+    package static let group = "placement_database"
+    package static let help = "A database of placement's own; the pool is that of [database]."
+
+    @Option(
+        "connection", .url(DatabaseOptions.schemes),
+        help: "Written like that of [database], which placement's tables share where this is not set.")
+    package var connection: Secret?
 
     package init() {}
 }
