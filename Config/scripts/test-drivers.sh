@@ -140,10 +140,12 @@ instances_path = $work/instances
 graphics = vnc, spice
 serial_console = true
 serial_port_range = $(cat "$work/$node/serial-ports")
+# A guest that still boots loses the request; whoever asks often waits no longer than it boots.
+device_detach_timeout = 4
+device_detach_attempts = 75
 [driver_verify]
 hypervisor = libvirt $(libvirtd --version | grep -oE '[0-9.]+$'), QEMU by emulation, two daemons that share disks
 image = $guest_image_dir/tiny-linux.qcow2
-uefi_image = $guest_image_dir/tiny-linux.qcow2
 agent_image = $guest_image_dir/tiny-linux.qcow2
 agent_image_properties = hw_qemu_guest_agent=yes
 broken_image = $(no_disk qcow2)
