@@ -7,12 +7,14 @@
 # installed; busybox is the machine's own busybox-static. Nothing is mounted and no loop device is needed.
 # OUTDIR then holds
 #
-#   tiny-linux.qcow2   a disk that boots with BIOS: GRUB, one ext4 partition with kernel, initial RAM disk and root
+#   tiny-linux.qcow2   a disk that boots with BIOS and with UEFI, also where secure boot is enforced: GRUB, an ext4
+#                      partition with kernel, initial RAM disk and root, and an EFI system partition with Debian's
+#                      signed shim and GRUB
 #   vmlinuz, initrd    the same kernel and RAM disk on their own, for booting a kernel directly
 #   packages/          the packages that were downloaded
 #   inputs             what the image was made of; while it is unchanged the build is skipped
 #
-# Needs the packages busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils.
+# Needs the packages busybox-static cpio zstd e2fsprogs fdisk dosfstools mtools grub-pc-bin grub-common qemu-utils.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,11 +26,15 @@ export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 export SOURCE_DATE_EPOCH=1700000000 E2FSPROGS_FAKE_TIME=1700000000
 
 readonly architecture=x86_64-linux-gnu
-readonly disk_mib=64
+readonly root_end_mib=64
+readonly boot_mib=8
 readonly first_sector=2048
 readonly root_uuid=6b696c6f-6e6f-4761-8000-74696e790001
 readonly guest_packages=(dropbear-bin libtomcrypt1 libtommath1 libgmp10 qemu-guest-agent libglib2.0-0 libnuma1 libudev1
     liburing2 libpcre2-8-0)
+
+# What UEFI starts: signed by whom firmware trusts, shim; by Debian, the rest.
+readonly boot_packages=(shim-signed grub-efi-amd64-signed)
 
 readonly guest_programs=(usr/sbin/dropbear usr/bin/dropbearkey usr/bin/dbclient usr/sbin/qemu-ga)
 
@@ -48,7 +54,7 @@ die() {
 
 need() {
     local tool missing=()
-    for tool in busybox cpio zstd mke2fs sfdisk grub-mkimage qemu-img dpkg-deb apt-get sha256sum; do
+    for tool in busybox cpio zstd mke2fs mkfs.vfat mcopy sfdisk grub-mkimage qemu-img dpkg-deb apt-get sha256sum; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
     [ -d /usr/lib/grub/i386-pc ] || missing+=("grub-pc-bin (/usr/lib/grub/i386-pc)")
@@ -68,7 +74,7 @@ describe_inputs() {
     (cd "$here" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
     sha256sum "$(command -v busybox)"
     sha256sum <"$parts"
-    candidates "$kernel" "${guest_packages[@]}"
+    candidates "$kernel" "${guest_packages[@]}" "${boot_packages[@]}"
 }
 
 pack() {
@@ -123,14 +129,32 @@ make_root() {
     find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
+# make_boot_partition FILE: the file system that UEFI reads.
+make_boot_partition() {
+    local tree=$work/boot
+    mkdir -p "$tree/EFI/BOOT" "$tree/EFI/debian"
+    cp "$work/packages/usr/lib/shim/shimx64.efi.signed" "$tree/EFI/BOOT/BOOTX64.EFI"
+    cp "$work/packages/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed" "$tree/EFI/BOOT/grubx64.efi"
+    # Where Debian's GRUB looks; its modules are all within.
+    { echo "search --no-floppy --label tiny-root --set=root" && sed -n '/^echo/,$p' "$here/grub.cfg"; } \
+        >"$tree/EFI/debian/grub.cfg"
+    find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+    truncate -s ${boot_mib}M "$1"
+    mkfs.vfat --invariant -F 16 -s 1 -n TINY-BOOT "$1" >/dev/null
+    mcopy -s -m -i "$1" "$tree/EFI" ::
+}
+
 make_disk() {
-    local raw=$work/disk.raw root_kib=$(((disk_mib * 2048 - first_sector) / 2))
-    truncate -s ${disk_mib}M "$raw"
+    local raw=$work/disk.raw root_kib=$(((root_end_mib * 2048 - first_sector) / 2))
+    truncate -s $((root_end_mib + boot_mib))M "$raw"
     sfdisk -q "$raw" <<TABLE
 label: dos
 label-id: 0x6b696c6f
-start=$first_sector, type=83, bootable
+start=$first_sector, size=$((root_end_mib * 2048 - first_sector)), type=83, bootable
+start=$((root_end_mib * 2048)), type=ef
 TABLE
+    make_boot_partition "$work/boot.fat"
+    dd if="$work/boot.fat" of="$raw" bs=1M seek=$root_end_mib conv=notrunc status=none
     mke2fs -q -F -t ext4 -b 1024 -I 256 -N 2048 -m 0 -J size=1 -L tiny-root -U "$root_uuid" \
         -E "offset=$((first_sector * 512)),hash_seed=$root_uuid,lazy_itable_init=0,root_owner=0:0" \
         -d "$work/root" "$raw" "${root_kib}k"
@@ -157,7 +181,7 @@ rm -f "$out/inputs"
 
 echo "unpacking $kernel"
 unpack "$kernel" "$work/kernel"
-for package in "${guest_packages[@]}"; do
+for package in "${guest_packages[@]}" "${boot_packages[@]}"; do
     unpack "$package" "$work/packages"
 done
 modules=$(find "$work/kernel/lib/modules" -mindepth 1 -maxdepth 1 -type d)

@@ -7,7 +7,8 @@
 #   libvirt-node.sh hang DIR         libvirtd takes calls and answers none, until `start`
 #   libvirt-node.sh end DIR          ends guests, daemons and namespaces
 #
-# Its address is qemu+unix:///system?socket=DIR/run/libvirt-sock.
+# Its address is qemu+unix:///system?socket=DIR/run/libvirt-sock. DIR/serial-ports names ports that are the node's own,
+# for serial consoles (FIRST:LAST).
 set -euo pipefail
 # shellcheck source=Config/scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -24,7 +25,20 @@ number_of() {
     pid=$(cat "$node/$1.pid" 2>/dev/null) && [ -n "$pid" ] && start_time_of "$pid" >/dev/null && echo "$pid"
 }
 
+# Takes one of eighty groups of ports that no other node of this machine has, until all who have file descriptor 9 close
+# it. Of two daemons that share ports both give the same one to a guest, and the second guest fails.
+take_ports() {
+    mkdir -p /tmp/kilonova-node-ports
+    for group in {0..79}; do
+        exec 9>"/tmp/kilonova-node-ports/$group"
+        ! flock -n 9 || return 0
+    done
+    fail "All eighty groups of ports for libvirt nodes are taken; end nodes that are left over (libvirt-node.sh end)."
+}
+
 make_node() {
+    local group
+    take_ports
     mkdir -p "$node"/{etc,lib,run,log,cache}
     chmod 711 "$node"
     [ ! -d /etc/libvirt ] || cp -a /etc/libvirt/. "$node/etc/"
@@ -51,7 +65,12 @@ cgroup_controllers = [ ]
 vnc_listen = "127.0.0.1"
 spice_listen = "127.0.0.1"
 migration_address = "127.0.0.2"
+remote_display_port_min = $((6500 + group * 40))
+remote_display_port_max = $((6500 + group * 40 + 39))
+migration_port_min = $((49152 + group * 40))
+migration_port_max = $((49152 + group * 40 + 39))
 CONF
+    echo "$((10000 + group * 100)):$((10000 + group * 100 + 99))" >"$node/serial-ports"
     printf '127.0.0.1 localhost %s\n' "$1" >"$node/hosts"
     mkdir -p /etc/libvirt /var/lib/libvirt /run/libvirt /var/log/libvirt /var/cache/libvirt
     # The process that keeps the namespaces; it ends with the node.
@@ -71,6 +90,8 @@ CONF
         [ $SECONDS -lt $deadline ] || fail "The namespaces of the node in $node could not be made; is this root?"
         sleep 0.05
     done
+    # The keeper keeps the ports.
+    exec 9>&-
 }
 
 # inside PROGRAM...: in the node's namespaces, with no signal blocked and nothing of ours held open.

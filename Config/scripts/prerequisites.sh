@@ -11,7 +11,7 @@ packages_for() {
     case $1 in
     build) echo pkg-config libsqlite3-dev libmariadb-dev libpq-dev libvirt-dev libxen-dev git ;;
     clients) echo python3 python3-venv ca-certificates openssh-client openssl curl ;;
-    guest-image) echo busybox-static cpio zstd e2fsprogs fdisk grub-pc-bin grub-common qemu-utils ;;
+    guest-image) echo busybox-static cpio zstd e2fsprogs fdisk dosfstools mtools grub-pc-bin grub-common qemu-utils ;;
     libvirt) echo qemu-system-x86 qemu-system-gui qemu-block-extra qemu-utils ovmf libvirt-daemon-system \
         libvirt-daemon-driver-qemu libvirt-clients iproute2 iputils-ping nftables iptables dnsmasq-base conntrack procps genisoimage ;;
     databases) echo mariadb-server mariadb-client postgresql openssl util-linux ;;

@@ -139,6 +139,10 @@ live_migration_inbound_addr = 127.0.0.2
 instances_path = $work/instances
 graphics = vnc, spice
 serial_console = true
+serial_port_range = $(cat "$work/$node/serial-ports")
+# A guest that still boots loses the request; whoever asks often waits no longer than it boots.
+device_detach_timeout = 4
+device_detach_attempts = 75
 [driver_verify]
 hypervisor = libvirt $(libvirtd --version | grep -oE '[0-9.]+$'), QEMU by emulation, two daemons that share disks
 image = $guest_image_dir/tiny-linux.qcow2

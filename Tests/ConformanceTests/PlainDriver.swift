@@ -18,8 +18,27 @@ final class PlainDriver: ComputeDriver {
             var guests: [GuestID: Guest] = [:]
             var removed: [GuestID: Int64] = [:]
             var debris = 0
+            /// Calls that hang, until they are let go.
+            var hanging: [CheckedContinuation<Void, Never>] = []
         }
         let state = Locked(State())
+
+        /// How many calls hang.
+        var hangingCount: Int { state.with { $0.hanging.count } }
+
+        /// Comes back when it is let go; deaf to cancellation, as a driver that blocks in its hypervisor's library.
+        func hang() async {
+            await withCheckedContinuation { continuation in state.with { $0.hanging.append(continuation) } }
+        }
+
+        /// Lets go what hangs.
+        func letGo() {
+            let hanging = state.with { state in
+                defer { state.hanging = [] }
+                return state.hanging
+            }
+            for continuation in hanging { continuation.resume() }
+        }
 
         var lines: [String] {
             state.with { state in
@@ -69,10 +88,7 @@ final class PlainDriver: ComputeDriver {
     }
 
     func spawn(_ spec: GuestSpec, _ call: DriverCall) async throws(DriverError) -> GuestHandle {
-        if fault == .hangsForEver {
-            // Deaf to cancellation, as a driver that blocks in its hypervisor's library.
-            await Task { try? await Task.sleep(for: .seconds(3)) }.value
-        }
+        if fault == .hangsForEver { await world.hang() }
         guard capabilities.imageFormats.contains(spec.image?.diskFormat ?? "raw") else {
             throw .imageUnacceptable("unknown format")
         }

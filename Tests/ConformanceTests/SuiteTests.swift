@@ -34,11 +34,12 @@ import Testing
     }
 
     @Test func aDriverThatHangsCostsACaseItsDeadlineAndNoMore() async throws {
-        let subject = try PlainSubject(.hangsForEver, timeScale: 0.02)
+        let subject = try PlainSubject(.hangsForEver, timeScale: 0.1)
         let options = SuiteOptions(patterns: ["core.spawn.handle"])
-        let begun = ContinuousClock.now
+        // That the run ends while the call still hangs is the proof; how long it took says nothing on a busy machine.
         let report = await DriverSuite(subject, options).run()
-        #expect(ContinuousClock.now - begun < .seconds(10))
+        #expect(subject.world.hangingCount == 1)
+        subject.world.letGo()
         #expect(report.failures.first?.reason?.contains("did not end within") == true)
     }
 

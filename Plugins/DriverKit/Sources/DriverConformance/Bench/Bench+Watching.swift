@@ -104,15 +104,18 @@ extension Bench {
         }
     }
 
-    /// Waits until the condition holds, at most so long (before the subject's scale).
+    /// Waits until the condition holds, at most so long (before the subject's scale). The pause between two looks is
+    /// scaled as well where one is named.
     func eventually(
-        _ what: String, within limit: Duration = .seconds(5), _ condition: @Sendable () async throws -> Bool
+        _ what: String, within limit: Duration = .seconds(5), every pause: Duration? = nil,
+        _ condition: @Sendable () async throws -> Bool
     ) async throws {
+        let pause = pause.map { limits.scaled($0) } ?? .milliseconds(5)
         let end = ContinuousClock.now + limits.scaled(limit)
         while true {
             if try await condition() { return }
             try check(ContinuousClock.now < end, "not within \(limits.scaled(limit)): \(what)")
-            try await Task.sleep(for: .milliseconds(5))
+            try await Task.sleep(for: pause)
         }
     }
 

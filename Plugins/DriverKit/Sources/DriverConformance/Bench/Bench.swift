@@ -96,12 +96,6 @@ final class Bench: Sendable {
         return TestGuest(id: spec.id, spec: spec, call: call, handle: handle)
     }
 
-    /// Makes a guest whose agent answers.
-    func spawnWithAgent(metadata: [String: String] = [:]) async throws -> TestGuest {
-        guard let image = subject.images.agent else { throw CaseSkip.notShown(SubjectPart.agent.absence) }
-        return try await spawn(metadata: metadata) { $0.image = image }
-    }
-
     /// Sees to it that a guest is removed after the case.
     func track(_ guest: GuestID, on node: Node? = nil) {
         let node = node ?? self.node

@@ -5,7 +5,8 @@ extension CallProbe {
     static let setPassword = CallProbe(
         id: "passwords.set", deed: "setting a guest's password", feature: .setPassword,
         needs: [.capability(.passwords)], parts: [.agent], rehearsal: "set_password",
-        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled, .killed], make: spawnWithAgent,
+        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled, .killed],
+        make: spawnWithAgent(for: "set_password"),
         perform: { _, arranged, call in
             try await arranged.capabilities.passwords?.setPassword(
                 "conformance-1", user: nil, of: arranged.id, call)
@@ -18,7 +19,8 @@ extension CallProbe {
     static let quiesce = CallProbe(
         id: "quiescing.quiesce", deed: "freezing a guest's file systems", feature: .quiesce,
         needs: [.capability(.quiescing)], parts: [.agent], rehearsal: "quiesce",
-        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled, .killed], make: spawnWithAgent,
+        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled, .killed],
+        make: spawnWithAgent(for: "quiesce"),
         perform: { _, arranged, call in try await arranged.capabilities.quiescing?.quiesce(arranged.id, call) },
         verify: { bench, arranged in
             let isQuiet = try await bench.subject.insight?.isQuiet(arranged.id)
@@ -28,7 +30,8 @@ extension CallProbe {
     static let unquiesce = CallProbe(
         id: "quiescing.unquiesce", deed: "thawing a guest's file systems", feature: .unquiesce,
         needs: [.capability(.quiescing)], parts: [.agent], rehearsal: "unquiesce",
-        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled], make: spawnWithAgent,
+        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled],
+        make: spawnWithAgent(for: "unquiesce"),
         position: { bench, arranged in try await arranged.capabilities.quiescing?.quiesce(arranged.id, bench.call()) },
         perform: { _, arranged, call in try await arranged.capabilities.quiescing?.unquiesce(arranged.id, call) },
         verify: { bench, arranged in
@@ -39,7 +42,8 @@ extension CallProbe {
     static let setClock = CallProbe(
         id: "clocks.set", deed: "setting a guest's clock", feature: nil, needs: [.capability(.clocks)],
         parts: [.agent], rehearsal: "set_clock",
-        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled, .killed], make: spawnWithAgent,
+        aspects: [.does, .repeated, .stale, .absent, .foreign, .fails, .cancelled, .killed],
+        make: spawnWithAgent(for: "set_clock"),
         perform: { _, arranged, call in try await arranged.capabilities.clocks?.setClock(of: arranged.id, call) },
         verify: { bench, arranged in
             let count = try await bench.subject.insight?.clockSettings(of: arranged.id)
@@ -161,5 +165,61 @@ extension Bench {
         let images = subject.images
         guard images.agent?.id != images.boot.id else { throw CaseSkip.notShown("every guest here has an agent") }
         return try await spawn()
+    }
+}
+
+extension Bench {
+    /// Makes a guest whose agent answers: waits until the guest has booted that far.
+    ///
+    /// - Parameters:
+    ///   - metadata: what the guest rehearses.
+    ///   - examined: the call that the case is about, by its name in rehearsals; the agent is asked by another one, so
+    ///     that neither a rehearsed failure is used up nor the call's effect is there before it.
+    func spawnWithAgent(metadata: [String: String] = [:], examined: String? = nil) async throws -> TestGuest {
+        guard let image = subject.images.agent else { throw CaseSkip.notShown(SubjectPart.agent.absence) }
+        let guest = try await spawn(metadata: metadata) { $0.image = image }
+        let questions = questions(for: guest.id)
+        // A driver with one call for agents is asked by that one, as long as nothing is rehearsed.
+        let question = questions.first { $0.call != examined } ?? (metadata.isEmpty ? questions.first : nil)
+        guard let question else { return guest }
+        try await eventually("the guest's agent answers", within: .seconds(20), every: .milliseconds(10)) {
+            do {
+                try await question.ask()
+                return true
+            } catch {
+                guard ErrorKind.of(error) == .timedOut else {
+                    throw CaseFailure(description: "asking whether the agent answers threw \(told(error))")
+                }
+                return false
+            }
+        }
+        return guest
+    }
+
+    /// A call that goes through an agent and does no harm.
+    private struct AgentQuestion: Sendable {
+        /// Its name in rehearsals.
+        let call: String
+        let ask: @Sendable () async throws -> Void
+    }
+
+    /// Such calls that the driver declares, the most harmless one first.
+    private func questions(for guest: GuestID) -> [AgentQuestion] {
+        var questions: [AgentQuestion] = []
+        if let quiescing = capabilities.quiescing {
+            questions.append(
+                AgentQuestion(call: "unquiesce") { [self] in try await quiescing.unquiesce(guest, call()) })
+        }
+        if let clocks = capabilities.clocks {
+            questions.append(
+                AgentQuestion(call: "set_clock") { [self] in try await clocks.setClock(of: guest, call()) })
+        }
+        if let passwords = capabilities.passwords {
+            questions.append(
+                AgentQuestion(call: "set_password") { [self] in
+                    try await passwords.setPassword("conformance-0", user: nil, of: guest, call())
+                })
+        }
+        return questions
     }
 }

@@ -62,9 +62,13 @@ struct CallProbe: Sendable {
         Arranged(node: bench.node, guest: try await bench.spawn(metadata: metadata))
     }
 
-    /// A guest on the first node whose agent answers.
-    static let spawnWithAgent: @Sendable (Bench, [String: String]) async throws -> Arranged = { bench, metadata in
-        Arranged(node: bench.node, guest: try await bench.spawnWithAgent(metadata: metadata))
+    /// A guest on the first node whose agent answers, for the call of that name.
+    static func spawnWithAgent(
+        for call: String
+    ) -> @Sendable (Bench, [String: String]) async throws -> Arranged {
+        { bench, metadata in
+            Arranged(node: bench.node, guest: try await bench.spawnWithAgent(metadata: metadata, examined: call))
+        }
     }
 
     /// Everything before the call.
