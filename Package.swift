@@ -46,6 +46,8 @@ let modules: [Module] = [
     Module("HTTPService", .library, ["WireJSON"], [nio, nioPosix, nioHTTP1, nioLocks, logging]),
     Module("Messaging", .library, ["ServiceOptions"], [kit, logging]),
     Module("Database", .library, ["CSQLite", "CMariaDB", "CPostgreSQL"], [logging]),
+    Module("CRabbitMQ", .system(pkgConfig: "librabbitmq", apt: "librabbitmq-dev")),
+    Module("MessagingAMQP", .library, ["Messaging", "CRabbitMQ", "ServiceOptions"], [kit, logging]),
     // Mechanisms
     Module("Sagas", .library, [], [logging]),
     Module("APIVersioning", .library, ["WireJSON"]),
@@ -92,7 +94,8 @@ let modules: [Module] = [
     Module(
         "Deployment", .library,
         [
-            "Database", "HTTPService", "Messaging", "ServiceOptions", "Sagas", "ComputeStore", "Identity",
+            "Database", "HTTPService", "Messaging", "MessagingAMQP", "ServiceOptions", "Sagas", "ComputeStore",
+            "Identity",
             "PeerClients", "ServiceInterfaces",
             "Placement", "Scheduling", "Conductor", "ComputeAgent", "DriverHTTP", "NetworkAgent", "ComputeHTTP",
             "PlacementHTTP",
@@ -118,7 +121,9 @@ let modules: [Module] = [
     Module("WireJSONTests", .test, ["WireJSON"]),
     Module("ServiceOptionsTests", .test, ["ServiceOptions"]),
     Module("HTTPServiceTests", .test, ["HTTPService", "WireJSON"], [nioPosix, nioLocks, logging]),
-    Module("MessagingTests", .test, ["Messaging"], [kit, logging]),
+    Module("TestBroker", .library, path: "Tests/TestBroker"),
+    Module(
+        "MessagingTests", .test, ["Messaging", "MessagingAMQP", "ServiceOptions", "TestBroker"], [kit, logging]),
     Module("IdentityTests", .test, ["Identity", "WireJSON"], [kit]),
     Module("DatabaseTests", .test, ["Database", "DatabaseServers"], [logging]),
     Module("SagasTests", .test, ["Sagas"], [logging]),

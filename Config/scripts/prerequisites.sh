@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Names the Debian packages that Kilonova needs and that are missing, and installs them when run as root.
 #
-#   prerequisites.sh [build] [clients] [guest-image] [libvirt] [drivers] [databases] [xen-live] [bench] [check]
+#   prerequisites.sh [build] [clients] [guest-image] [libvirt] [drivers] [databases] [broker] [xen-live] [bench] [check]
 #   (default: build, clients, guest-image and libvirt)
 set -euo pipefail
 # shellcheck source=Config/scripts/common.sh
@@ -9,7 +9,7 @@ set -euo pipefail
 
 packages_for() {
     case $1 in
-    build) echo pkg-config libsqlite3-dev libmariadb-dev libpq-dev libvirt-dev libxen-dev git ;;
+    build) echo pkg-config libsqlite3-dev libmariadb-dev libpq-dev librabbitmq-dev libvirt-dev libxen-dev git ;;
     clients) echo python3 python3-venv ca-certificates openssh-client openssl curl ;;
     guest-image) echo busybox-static cpio zstd e2fsprogs fdisk dosfstools mtools grub-pc-bin grub-common qemu-utils ;;
     libvirt) echo qemu-system-x86 qemu-system-gui qemu-block-extra qemu-utils ovmf libvirt-daemon-system \
@@ -18,6 +18,7 @@ packages_for() {
     drivers) echo golang-go golang-github-vmware-govmomi-dev openssl qemu-utils ;;
     xen-live) echo qemu-system-x86 qemu-utils seabios busybox-static cpio zstd e2fsprogs genisoimage iproute2 \
         util-linux mount binutils python3 ;;
+    broker) echo rabbitmq-server erlang-base openssl ;;
     bench) echo wrk ;;
     check) echo shellcheck ;;
     *) fail "prerequisites: there is no set of packages named $1." ;;

@@ -110,7 +110,7 @@ run_set() {
 }
 
 install_packages() {
-    "$scripts/prerequisites.sh" build clients guest-image libvirt drivers databases
+    "$scripts/prerequisites.sh" build clients guest-image libvirt drivers databases broker
     note "$(tail -n 1 "$stage_logs/prerequisites.log" | cut -c 1-90)"
 }
 

@@ -112,8 +112,9 @@ package final class Deployment: Sendable {
     private func work() async throws {
         let accounts = try Accounts.load(state, adminPassword: up.options.kilonova.adminPassword?.revealed)
         let bus = try await MessageBus(
-            over: InProcessTransport(), defaultDeadline: up.options.node.rpcResponseTimeout,
+            over: try await makeTransport(), defaultDeadline: up.options.node.rpcResponseTimeout,
             logger: logger("messaging"))
+        door.watch { [transport = bus.transport] in transport.trouble.map { ["message broker": $0] } ?? [:] }
         let store = try await ComputeStore.open(databases.compute, now: Timestamp.now)
         let placement = try await PlacementService.start(
             database: databases.placement, logger: logger("placement"),

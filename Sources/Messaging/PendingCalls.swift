@@ -17,7 +17,7 @@ final class PendingCalls: Sendable {
     func outcome(
         of envelope: Envelope, at address: Address, send: () async throws(MessagingError) -> Void
     ) async throws(MessagingError) -> ReplyOutcome {
-        let call = PendingCall(deadline: envelope.deadline ?? .now, address: address)
+        let call = PendingCall(envelope, address)
         try register(call, envelope.id)
         defer { remove(call, envelope.id) }
         try await send()
@@ -27,7 +27,12 @@ final class PendingCalls: Sendable {
     /// Gives an answer to those who wait for it. Nobody waits for late and repeated answers.
     func resolve(_ reply: ReplyEnvelope) {
         let calls = state.with { $0.calls[reply.id] }
-        for call in calls ?? [] { call.finish(.success(reply.outcome)) }
+        for call in calls ?? [] where call.takes(reply.outcome) { call.finish(.success(reply.outcome)) }
+    }
+
+    /// The calls that wait, as questions for their answers: some may have been lost.
+    var questions: [(envelope: Envelope, address: Address)] {
+        state.with { state in state.calls.values.compactMap { $0.first { $0.purpose == .call }?.question } }
     }
 
     /// Fails all that wait and all that come.
@@ -95,10 +100,30 @@ final class PendingCall: Sendable {
     }
     let deadline: ContinuousClock.Instant
     let address: Address
+    let purpose: Envelope.Purpose
+    /// What was sent, without its content.
+    private let head: Envelope
     private let state = Locked(State.running)
 
-    init(deadline: ContinuousClock.Instant, address: Address) {
-        (self.deadline, self.address) = (deadline, address)
+    init(_ envelope: Envelope, _ address: Address) {
+        (deadline, self.address, purpose) = (envelope.deadline ?? .now, address, envelope.purpose)
+        var head = envelope
+        head.payload = .encoded([])
+        self.head = head
+    }
+
+    /// Asks for the answer again.
+    var question: (envelope: Envelope, address: Address) {
+        var envelope = head
+        envelope.purpose = .fetchReply
+        return (envelope, address)
+    }
+
+    /// Whether an answer is one to this call. That a receiver has no answer does not end a call: another one may work
+    /// on it, or the message is still on its way.
+    func takes(_ outcome: ReplyOutcome) -> Bool {
+        if purpose == .call, case .fault(let fault) = outcome { return fault.kind != RemoteFault.replyUnknown }
+        return true
     }
 
     func outcome() async -> Outcome {

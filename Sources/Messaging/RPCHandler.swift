@@ -6,14 +6,14 @@
 /// then is the message acknowledged.
 package struct RPCHandler: Sendable {
     let name: String
-    let version: MessageVersion
+    let served: ServedVersions
     let run: @Sendable (Payload, MessageContext, _ asValue: Bool) async -> ReplyOutcome
 
     package init<Message: RPCMessage>(
         _ body: @escaping @Sendable (Message, MessageContext) async throws -> Message.Reply
     ) {
         name = Message.name
-        version = Message.version
+        served = ServedVersions(newest: Message.version, oldest: Message.oldestVersion)
         run = { payload, context, asValue in
             do {
                 let message = try payload.unpacked(as: Message.self, of: Message.name)
@@ -39,12 +39,14 @@ struct DispatchTable: Sendable {
 
     enum Match {
         case handler(RPCHandler)
-        case unsupported(served: MessageVersion?)
+        case unsupported(served: ServedVersions?)
     }
 
     func match(_ envelope: Envelope) -> Match {
         guard let handler = handlers[envelope.name] else { return .unsupported(served: nil) }
-        return handler.version.understands(envelope.version)
-            ? .handler(handler) : .unsupported(served: handler.version)
+        // Who asks for an answer or for versions may have sent an older or newer one.
+        let isAsking = envelope.purpose == .fetchReply || envelope.purpose == .describe
+        return isAsking || handler.served.contains(envelope.version)
+            ? .handler(handler) : .unsupported(served: handler.served)
     }
 }

@@ -5,7 +5,20 @@ package protocol RPCMessage: Codable, Sendable {
     associatedtype Reply: Codable & Sendable
     /// The method's name, unique within the topic.
     static var name: String { get }
+    /// The version that this release speaks. Its minor number grows when a field is added, its major number when an
+    /// older receiver must not get the message at all.
     static var version: MessageVersion { get }
+    /// The oldest version that receivers of this release take and senders can speak: that of two releases ago.
+    /// By default the first one of the same major number.
+    static var oldestVersion: MessageVersion { get }
+    /// The message as a receiver takes it that knows no newer version than this one; nil: what it says cannot be said
+    /// in that version. By default nil for every version but the newest.
+    func spoken(in version: MessageVersion) -> Self?
+}
+
+extension RPCMessage {
+    package static var oldestVersion: MessageVersion { MessageVersion(version.major, 0) }
+    package func spoken(in version: MessageVersion) -> Self? { version == Self.version ? self : nil }
 }
 
 /// The answer of messages that nobody waits for, and of calls whose answer is only that the work is done.
@@ -13,17 +26,43 @@ package struct NoReply: Codable, Sendable, Hashable {
     package init() {}
 }
 
-/// The version of a message. A receiver takes its own major version with its own minor version or an older one.
-package struct MessageVersion: Codable, Sendable, Hashable, CustomStringConvertible {
+/// The version of a message.
+package struct MessageVersion: Codable, Sendable, Hashable, Comparable, CustomStringConvertible {
     package var major: Int
     package var minor: Int
 
     package init(_ major: Int, _ minor: Int) { (self.major, self.minor) = (major, minor) }
 
-    /// True when a receiver of this version understands a message of the other one.
-    package func understands(_ other: MessageVersion) -> Bool { major == other.major && other.minor <= minor }
+
+    /// Understands `1.2`.
+    package init?(_ text: String) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let major = Int(parts[0]), let minor = Int(parts[1]), major >= 0, minor >= 0 else {
+            return nil
+        }
+        self.init(major, minor)
+    }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.major, left.minor) < (right.major, right.minor)
+    }
 
     package var description: String { "\(major).\(minor)" }
+}
+
+/// The versions of a message that a receiver takes: those of its own release and of the two before it.
+package struct ServedVersions: Codable, Sendable, Hashable, CustomStringConvertible {
+    package var newest: MessageVersion
+    package var oldest: MessageVersion
+
+    package init(newest: MessageVersion, oldest: MessageVersion) { (self.newest, self.oldest) = (newest, oldest) }
+
+    /// True when a receiver of these versions understands a message of that one.
+    package func contains(_ version: MessageVersion) -> Bool {
+        version.major == newest.major && (oldest...newest).contains(version)
+    }
+
+    package var description: String { oldest == newest ? "version \(newest)" : "versions \(oldest) to \(newest)" }
 }
 
 /// Where a message goes: to one of the services that serve a topic, or to the one on a host.
@@ -47,6 +86,16 @@ package struct MessageID: Codable, Sendable, Hashable, CustomStringConvertible {
 
     package init(using generator: inout some RandomNumberGenerator) {
         self.init(high: generator.next(), low: generator.next())
+    }
+
+    /// Understands what ``description`` gives.
+    package init?(_ text: String) {
+        let digits = Array(text.utf8)
+        guard digits.count == 32, let high = UInt64(String(decoding: digits[..<16], as: UTF8.self), radix: 16),
+            let low = UInt64(String(decoding: digits[16...], as: UTF8.self), radix: 16), digits[0] != UInt8(ascii: "+"),
+            digits[16] != UInt8(ascii: "+")
+        else { return nil }
+        self.init(high: high, low: low)
     }
 
     /// 32 hexadecimal digits.

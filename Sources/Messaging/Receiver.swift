@@ -16,12 +16,19 @@ struct Receiver: Sendable {
         }
         switch table.match(envelope) {
         case .unsupported(let served):
-            logger.warning("message is not supported", metadata: metadata(envelope))
+            logger.error(
+                "message is refused: its version is not taken; upgrade the older of the two services",
+                metadata: metadata(envelope).merging([
+                    "taken": "\(served?.description ?? "no version: this service does not know the message")"
+                ]) { $1 })
             await answer(envelope, .unsupported(message: envelope.name, served: served))
             await delivery.acknowledge()
         case .handler(let handler):
             switch envelope.purpose {
             case .fetchReply: await fetch(delivery)
+            case .describe:
+                await answer(envelope, .unsupported(message: envelope.name, served: handler.served))
+                await delivery.acknowledge()
             case .fanOut: await work(delivery, handler, isClaimed: false)
             case .call, .cast: await claimAndWork(delivery, handler)
             }
@@ -29,13 +36,14 @@ struct Receiver: Sendable {
     }
 
     private func claimAndWork(_ delivery: Delivery, _ handler: RPCHandler) async {
-        switch await ledger.begin(delivery.envelope.id, inbox: delivery.envelope.replyInbox) {
+        let inbox = delivery.envelope.purpose == .call ? delivery.envelope.replyInbox : nil
+        switch await ledger.begin(delivery.envelope.id, inbox: inbox) {
         case .first:
             await work(delivery, handler, isClaimed: true)
         case .running:
             await delivery.acknowledge()
         case .finished(let outcome, let inboxes):
-            await answer(delivery.envelope, outcome, inboxes)
+            await answer(delivery.envelope, outcome, inboxes, toSender: delivery.envelope.purpose == .call)
             await delivery.acknowledge()
         }
     }
@@ -52,6 +60,13 @@ struct Receiver: Sendable {
                 let inboxes = isClaimed ? ledger.abandon(envelope.id) : []
                 return await answer(envelope, .closed, inboxes, toSender: false)
             }
+            if fault.kind == RemoteFault.malformed, envelope.purpose != .call {
+                // Nobody learns of it, and trying again does not help.
+                for inbox in isClaimed ? ledger.abandon(envelope.id) : [] {
+                    await transport.reply(ReplyEnvelope(id: envelope.id, outcome: outcome), to: inbox)
+                }
+                return await delivery.reject(fault.message)
+            }
             if envelope.purpose != .call {
                 logger.warning(
                     "message failed",
@@ -59,7 +74,7 @@ struct Receiver: Sendable {
             }
         }
         let inboxes = isClaimed ? await ledger.finish(envelope.id, outcome) : []
-        await answer(envelope, outcome, inboxes)
+        await answer(envelope, outcome, inboxes, toSender: envelope.purpose == .call)
         await delivery.acknowledge()
     }
 

@@ -7,6 +7,7 @@
 /// A new group is one struct and one line here; the sample file and the reference follow.
 package struct KilonovaOptions: Sendable {
     package var node = NodeOptions.read()
+    package var transport = TransportOptions.read()
     package var apiService = APIServiceOptions.read()
     package var compute = ComputeOptions.read()
     package var driverCalls = DriverCallOptions.read()
@@ -17,6 +18,7 @@ package struct KilonovaOptions: Sendable {
     package var api = APIOptions.read()
     package var database = DatabaseOptions.read()
     package var placementDatabase = PlacementDatabaseOptions.read()
+    package var rabbit = RabbitOptions.read()
     package var conductor = ConductorOptions.read()
     package var scheduler = SchedulerOptions.read()
     package var filterScheduler = FilterSchedulerOptions.read()

@@ -1,10 +1,15 @@
 import DriverAPI
 import Logging
 import Messaging
+import MessagingAMQP
+import ServiceOptions
+import TestBroker
+import Testing
 
 struct Add: RPCMessage, Hashable {
     static let name = "add"
     static let version = MessageVersion(1, 2)
+    static let oldestVersion = MessageVersion(1, 0)
     typealias Reply = Int
     var left: Int
     var right: Int
@@ -92,6 +97,69 @@ func eventually(_ condition: () -> Bool) async throws {
 }
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// What carries messages in a test.
+enum Carrier: Sendable, CustomTestStringConvertible {
+    case values
+    case encoded
+    case broker
+
+    var testDescription: String { "\(self)" }
+
+    /// All that this machine has.
+    static let all: [Carrier] = TestBroker.isInstalled ? [.values, .encoded, .broker] : [.values, .encoded]
+
+    /// Whether queues outlive their subscribers.
+    var keepsMessages: Bool { self == .broker }
+}
+
+/// A bus over one carrier, with topics of its own: tests share one broker.
+struct World: Sendable {
+    let bus: MessageBus
+    private let mark: String
+
+    init(_ carrier: Carrier, faults: FaultPlan? = nil, logger: Logger = quiet) async throws {
+        var generator = SystemRandomNumberGenerator()
+        mark = String(generator.next() as UInt64, radix: 36)
+        let transport: any RPCTransport =
+            switch carrier {
+            case .values: InProcessTransport(faults: faults, logger: logger)
+            case .encoded: InProcessTransport(encodes: true, faults: faults, logger: logger)
+            case .broker: try await AMQPTransport.connect(try settings(try await TestBroker.shared()), logger: logger)
+            }
+        bus = try await MessageBus(over: transport, defaultDeadline: .seconds(30), logger: logger)
+    }
+
+    /// Another process of the same world.
+    init(beside other: World, over transport: any RPCTransport, logger: Logger = quiet) async throws {
+        mark = other.mark
+        bus = try await MessageBus(over: transport, defaultDeadline: .seconds(30), logger: logger)
+    }
+
+    /// A topic under a name that no other test has.
+    func topic(_ name: String = "t") -> String { "\(name)-\(mark)" }
+    var conductor: Address { Address(topic: topic("conductor")) }
+    func address(_ host: String? = nil) -> Address { Address(topic: topic(), host: host) }
+
+    func serve(
+        _ name: String, host: String? = nil, limit: Int = 64, _ handlers: [RPCHandler]
+    ) async throws -> Subscription {
+        try await bus.serve(topic: topic(name), host: host, limit: limit, handlers)
+    }
+}
+
+extension World {
+    func serve(host: String? = nil, limit: Int = 64, _ handlers: [RPCHandler]) async throws -> Subscription {
+        try await serve("t", host: host, limit: limit, handlers)
+    }
+}
+
+/// How tests reach a broker.
+func settings(_ broker: TestBroker, url: String? = nil) throws -> BrokerSettings {
+    var settings = BrokerSettings(url: try TransportURL(Secret(url ?? broker.url())))
+    settings.startPatience = .seconds(20)
+    return settings
+}
 
 func makeBus(
     _ limits: InProcessTransport.Limits = .init(), encodes: Bool = false, faults: FaultPlan? = nil

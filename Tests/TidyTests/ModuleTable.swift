@@ -73,7 +73,10 @@ enum Layers {
         ("vocabulary", ["CDriverABI", "ComputeModel", "DriverAPI", "DriverConformance"]),
         (
             "plumbing",
-            ["CSQLite", "CNetworkNamespace", "WireJSON", "ServiceOptions", "HTTPService", "Messaging", "Database"]
+            [
+                "CSQLite", "CNetworkNamespace", "CRabbitMQ", "WireJSON", "ServiceOptions", "HTTPService", "Messaging",
+                "MessagingAMQP", "Database",
+            ]
         ),
         (
             "mechanisms",
@@ -89,13 +92,14 @@ enum Layers {
         ),
         ("composition", ["Deployment", "kilonovad"]),
         // Above all, so that nothing but plugins and tests can know them.
-        ("outside", ["CDriverSupport", "DriverSupport", "HostilePeer"]),
+        ("outside", ["CDriverSupport", "DriverSupport", "HostilePeer", "TestBroker"]),
     ]
 
     /// Arrows within a layer. Services and edges have none: they meet in ServiceInterfaces and over HTTP.
     static let sideways: Set<String> = [
         "DriverAPI → CDriverABI", "DriverAPI → ComputeModel", "DriverConformance → DriverAPI",
         "DriverConformance → ComputeModel", "HTTPService → WireJSON", "Messaging → ServiceOptions",
+        "MessagingAMQP → Messaging", "MessagingAMQP → CRabbitMQ", "MessagingAMQP → ServiceOptions",
         "Database → CSQLite", "ComputeStore → Sagas", "PeerClients → Identity", "kilonovad → Deployment",
         "DriverSupport → CDriverSupport",
     ]

@@ -121,7 +121,7 @@ struct OperationRunner: Sendable {
     /// Whether a message may get through a little later: the host's network worker starts beside this agent.
     private static func mayPass(_ error: any Error) -> Bool {
         switch error {
-        case MessagingError.noReceiver, MessagingError.overloaded: true
+        case MessagingError.noReceiver, MessagingError.overloaded, MessagingError.unreachable: true
         default: false
         }
     }

@@ -34,11 +34,15 @@ struct ServerWork {
             id: .random(), name: name, subject: id.description, parametersJSON: try StoredJSON.encode(request))
     }
 
+    /// A request does not wait longer than this for a broker that is away.
+    private static let hintPatience = Duration.seconds(1)
+
     /// Tells conductors that there is work. They find it without being told, so that a failure does not matter.
     func wake(_ sagas: [NewSaga]) async {
         do {
             try await call.services.bus.cast(
-                WakeSagas(sagas: sagas.map(\.id)), to: Address(topic: Topic.conductor), origin: call.messageOrigin)
+                WakeSagas(sagas: sagas.map(\.id)), to: Address(topic: Topic.conductor), deadline: Self.hintPatience,
+                origin: call.messageOrigin)
         } catch {
             call.services.logger.debug(
                 "no conductor was told of new work",

@@ -94,8 +94,8 @@ enum BuildOnHost: Saga {
         case .remote(let fault)
         where [FaultKind.noValidHost, FaultKind.notSupported, FaultKind.notFound].contains(fault.kind):
             BuildFailure(.giveUp, fault.message)
-        case .malformed, .unsupportedVersion: BuildFailure(.giveUp, "\(error)")
-        case .remote, .deadlineExceeded, .noReceiver, .closed, .overloaded, .cancelled:
+        case .malformed, .tooLarge, .unsupportedVersion: BuildFailure(.giveUp, "\(error)")
+        case .remote, .deadlineExceeded, .noReceiver, .closed, .overloaded, .unreachable, .cancelled:
             PassingFailure(description: "scheduler: \(error)")
         }
     }

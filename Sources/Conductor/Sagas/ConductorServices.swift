@@ -100,7 +100,7 @@ struct ConductorServices: Sendable {
         var untilAsked = Duration.zero
         while !Task.isCancelled {
             if untilAsked <= .zero {
-                await ask(message, host)
+                await ask(message, host, within: patience)
                 untilAsked = patience
                 patience = min(patience * 2, .seconds(60))
             }
@@ -112,10 +112,12 @@ struct ConductorServices: Sendable {
         throw CancellationError()
     }
 
-    private func ask(_ message: PerformOperation, _ host: String) async {
+    /// Asks once. The message lives until it is sent again: nothing that was given up may wait for an agent that is
+    /// away.
+    private func ask(_ message: PerformOperation, _ host: String, within patience: Duration) async {
         do {
             try await bus.cast(
-                message, to: Address(topic: Topic.compute, host: host),
+                message, to: Address(topic: Topic.compute, host: host), deadline: patience,
                 origin: MessageOrigin(requestID: message.requestID))
         } catch {
             logger.notice("the agent cannot be asked", metadata: ["host": "\(host)", "error": "\(error)"])

@@ -87,7 +87,7 @@ struct GuestReconciliation: Sendable {
             PerformOperation(
                 instance: seen.instance, operation: number, requestID: "req-reconcile",
                 command: .destroy(interfaces: [])),
-            to: Address(topic: Topic.compute, host: host))
+            to: Address(topic: Topic.compute, host: host), deadline: .seconds(60))
     }
 }
 

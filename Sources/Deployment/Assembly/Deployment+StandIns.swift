@@ -39,7 +39,9 @@ extension Deployment {
             case .devices(let devices):
                 let instances = devices.sorted().compactMap { InstanceID($0) }
                 guard !instances.isEmpty else { return }
-                try await bus.cast(NetworkInfoChanged(instances: instances), to: Address(topic: Topic.conductor))
+                try await bus.cast(
+                    NetworkInfoChanged(instances: instances), to: Address(topic: Topic.conductor),
+                    deadline: .seconds(60))
             }
         } catch {
             log.debug("hint not passed on", metadata: ["error": "\(error)"])

@@ -25,7 +25,16 @@ extension InProcessTransport {
                 let mark = AcknowledgementMark()
                 let delivery = Delivery(
                     envelope: assignment.item.envelope, isRedelivered: assignment.item.isRedelivered,
-                    acknowledge: { mark.set() })
+                    acknowledge: { mark.set() },
+                    reject: { [logger] reason in
+                        mark.set()
+                        logger.error(
+                            "message is dropped: it can never be worked on",
+                            metadata: [
+                                "topic": "\(assignment.queue.text)", "message": "\(assignment.item.envelope.name)",
+                                "message.id": "\(assignment.item.envelope.id)", "reason": "\(reason)",
+                            ])
+                    })
                 await receive(delivery)
                 current = await finished(assignment, isAcknowledged: mark.isSet, number)
             }

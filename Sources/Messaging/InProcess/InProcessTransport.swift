@@ -40,6 +40,8 @@ package final class InProcessTransport: RPCTransport {
     }
 
     package let carriesValues: Bool
+    package let keepsMessages = false
+    package let trouble: String? = nil
     let state: Locked<State>
     let limits: Limits
     let logger: Logger
@@ -121,6 +123,8 @@ package final class InProcessTransport: RPCTransport {
         guard let id else { throw .closed }
         return InProcessSubscription(transport: self, id: id, topic: topic)
     }
+
+    package func whenDisrupted(_ notify: @escaping @Sendable () -> Void) {}
 
     package func close() async {
         let (work, waiting, drains) = state.with { state in
@@ -217,42 +221,5 @@ package final class InProcessTransport: RPCTransport {
                 self.state.with { _ = $0.late.removeValue(forKey: number) }
             }
         }
-    }
-}
-
-/// One value for one waiter, in either order.
-final class Waiting<Value: Sendable>: Sendable {
-    private enum State: Sendable {
-        case empty
-        case waiting(CheckedContinuation<Value, Never>)
-        case full(Value)
-    }
-    private let state = Locked(State.empty)
-
-    func value() async -> Value {
-        await withCheckedContinuation { continuation in
-            let value = state.with { state -> Value? in
-                if case .full(let value) = state { return value }
-                state = .waiting(continuation)
-                return nil
-            }
-            if let value { continuation.resume(returning: value) }
-        }
-    }
-
-    /// The first value counts.
-    func resume(_ value: Value) {
-        let continuation = state.with { state -> CheckedContinuation<Value, Never>? in
-            switch state {
-            case .full: return nil
-            case .empty:
-                state = .full(value)
-                return nil
-            case .waiting(let continuation):
-                state = .full(value)
-                return continuation
-            }
-        }
-        continuation?.resume(returning: value)
     }
 }

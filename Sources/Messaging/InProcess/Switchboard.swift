@@ -25,6 +25,14 @@ struct Switchboard: Sendable {
         case address(Address)
         /// The copy of a topic's fan-outs that belongs to one subscriber.
         case fanOut(SubscriberID)
+
+        /// For logs.
+        var text: String {
+            switch self {
+            case .address(let address): address.description
+            case .fanOut(let subscriber): "fan-out \(subscriber)"
+            }
+        }
     }
 
     enum SendAction {

@@ -40,6 +40,14 @@ package struct KilonovaGroupOptions: OptionGroup {
         help: "How many messages wait for a service before senders are slowed down.")
     package var queueLimit = 10_000
 
+    @Option("message_size_max", .byteSize(min: ByteSize(kibibytes: 64), max: ByteSize(gibibytes: 1)),
+        help: "The largest body of a message between services on a broker. The same on every node.")
+    package var messageSizeMax = ByteSize(kibibytes: 16_384)
+
+    @Option("broker_start_patience", .duration(.seconds(1)...),
+        help: "How long a service that starts waits for a message broker that does not answer, before it gives up.")
+    package var brokerStartPatience = Duration.seconds(30)
+
     @Option("identity_stand_in", help: "Serve the identity API at /identity instead of using another Keystone.")
     package var runsIdentity = true
 

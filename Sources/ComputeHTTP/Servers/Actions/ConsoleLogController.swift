@@ -36,9 +36,9 @@ enum ConsoleLogController {
                 throw .notImplemented("The requested functionality is not supported.")
             case .remote(let fault) where fault.kind == FaultKind.unavailable:
                 throw .conflict("Instance \(server.id) is not ready")
-            case .noReceiver, .deadlineExceeded, .overloaded, .closed, .cancelled:
+            case .noReceiver, .deadlineExceeded, .overloaded, .unreachable, .closed, .cancelled:
                 throw .unavailable("The host of instance \(server.id) does not answer.")
-            case .remote, .unsupportedVersion, .malformed:
+            case .remote, .unsupportedVersion, .malformed, .tooLarge:
                 throw .unexpected(error)
             }
         }

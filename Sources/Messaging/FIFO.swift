@@ -1,14 +1,20 @@
 /// A first-in-first-out queue in an array, with room at the front for what comes back.
-struct FIFO<Element> {
+package struct FIFO<Element> {
     private var items: [Element?] = []
     private var head = 0
 
-    var count: Int { items.count - head }
-    var isEmpty: Bool { count == 0 }
+    package init() {}
 
-    mutating func append(_ item: Element) { items.append(item) }
+    /// How many items there are.
+    package var count: Int { items.count - head }
+    /// True when there is none.
+    package var isEmpty: Bool { count == 0 }
 
-    mutating func prepend(_ item: Element) {
+    /// Puts an item at the end.
+    package mutating func append(_ item: Element) { items.append(item) }
+
+    /// Puts an item before all others.
+    package mutating func prepend(_ item: Element) {
         if head > 0 {
             head -= 1
             items[head] = item
@@ -17,7 +23,8 @@ struct FIFO<Element> {
         }
     }
 
-    mutating func popFirst() -> Element? {
+    /// Takes the first item.
+    package mutating func popFirst() -> Element? {
         guard head < items.count else { return nil }
         let item = items[head]
         items[head] = nil
@@ -32,13 +39,14 @@ struct FIFO<Element> {
         return item
     }
 
-    mutating func removeAll(where shouldRemove: (Element) -> Bool) {
+    /// Drops the items for which the closure returns true.
+    package mutating func removeAll(where shouldRemove: (Element) -> Bool) {
         items = items[head...].filter { $0.map { !shouldRemove($0) } ?? false }
         head = 0
     }
 
     /// Everything in order; the queue is empty afterwards.
-    mutating func takeAll() -> [Element] {
+    package mutating func takeAll() -> [Element] {
         defer { self = FIFO() }
         return items[head...].compactMap(\.self)
     }
