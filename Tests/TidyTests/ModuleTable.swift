@@ -101,7 +101,8 @@ enum Layers {
     static let sideways: Set<String> = [
         "DriverAPI → CDriverABI", "DriverAPI → ComputeModel", "DriverConformance → DriverAPI",
         "DriverConformance → ComputeModel", "HTTPService → WireJSON", "Messaging → ServiceOptions",
-        "Database → CSQLite", "ComputeStore → Sagas", "PeerClients → Identity", "kilonovad → Deployment",
+        "Database → CSQLite", "Database → CMariaDB", "Database → CPostgreSQL", "ComputeStore → Sagas",
+        "PeerClients → Identity", "kilonovad → Deployment",
         "DriverSupport → CDriverSupport",
     ]
 
