@@ -141,8 +141,8 @@ package final class DatabaseServer: Sendable {
 
     private func launch() throws {
         let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-        shell.arguments = ["-c", Self.keeper, "sh", directory] + Self.unprivileged + command
+        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+        shell.arguments = ["-c", Self.keeper, "bash", directory] + Self.unprivileged + command
         let (input, output) = (Pipe(), Pipe())
         (shell.standardInput, shell.standardOutput) = (input, output)
         shell.standardError = FileHandle.nullDevice
@@ -170,6 +170,8 @@ package final class DatabaseServer: Sendable {
         old?.input.closeFile()
     }
 
+    /// For bash, whose `wait` does not rely on a signal that the starting thread may have blocked.
+    ///
     /// Starts the rest of its words, says the process's number, and ends it when the input ends. The directory goes
     /// unless a successor runs in it.
     private static let keeper = """

@@ -229,8 +229,8 @@ private struct RowCounter: Sendable {
 
 /// Lets a database's own thread wait for work of another database.
 private enum Blocking {
+    /// `@unchecked Sendable`: `semaphore` is made for several threads; `error` is written before and read after it.
     private final class Outcome: @unchecked Sendable {
-        // `semaphore` is made for several threads; `error` is written before and read after it.
         let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
         var error: (any Error)?
         init() { sem_init(semaphore, 0, 0) }
