@@ -48,9 +48,9 @@ clean: ## remove what was built
 
 ##@ Test
 
-.PHONY: test test-unit test-libvirt test-e2e test-nodes test-databases test-drivers test-tsan crash-matrix fuzz contract check
+.PHONY: test test-unit test-libvirt test-e2e test-nodes test-databases test-broker test-drivers test-tsan crash-matrix fuzz contract check
 test: ## everything: installs what it needs, ends with `N passed, N failed, N skipped`
-	@$(scripts)/test.sh unit fake libvirt drivers
+	@$(scripts)/test.sh unit fake libvirt drivers databases broker
 
 test-unit: ## the tests in Swift
 	@$(scripts)/test.sh unit
@@ -66,6 +66,9 @@ test-nodes: ## the whole stack with four nodes on four drivers, and hypervisors 
 
 test-databases: ## the whole stack on MariaDB and on PostgreSQL, and both killed under it
 	@$(scripts)/test.sh databases
+
+test-broker: ## the whole stack over RabbitMQ, killed under it
+	@$(scripts)/test.sh broker
 
 test-drivers: ## the conformance suite on every driver as it is loaded: DRIVER=fake,vmware (xen LIVE=1) QUICK=1 CASE= UPDATE=1
 	@$(scripts)/test-drivers.sh

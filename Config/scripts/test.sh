@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test` and its parts: installs what the tests need, builds, runs the named sets, counts.
 #
-#   test.sh [unit] [drivers] [fake] [libvirt] [nodes] [databases]
+#   test.sh [unit] [drivers] [fake] [libvirt] [nodes] [databases] [broker]
 #
 # The last line is `N passed, N failed, N skipped` over all sets.
 set -euo pipefail
@@ -10,11 +10,11 @@ set -euo pipefail
 scripts=$root/Config/scripts
 cd "$root"
 
-[ $# -gt 0 ] || set -- unit fake libvirt drivers
+[ $# -gt 0 ] || set -- unit fake libvirt drivers databases broker
 for set_name; do
     case $set_name in
-    unit | drivers | fake | libvirt | nodes | databases) ;;
-    *) fail "test.sh: there is no set named $set_name; choose from unit, drivers, fake, libvirt, nodes and databases." ;;
+    unit | drivers | fake | libvirt | nodes | databases | broker) ;;
+    *) fail "test.sh: there is no set named $set_name; choose from unit, drivers, fake, libvirt, nodes, databases and broker." ;;
     esac
 done
 
@@ -146,7 +146,7 @@ stop_daemons() {
 }
 
 run_stage "prerequisites" "install the packages that are named above" install_packages
-if wants fake || wants libvirt || wants nodes || wants databases; then
+if wants fake || wants libvirt || wants nodes || wants databases || wants broker; then
     run_stage "clients" "see that pip reaches PyPI" "$scripts/clients.sh"
 fi
 run_stage "guest image" "put right what is named above" Config/guest-image/build.sh "$guest_image_dir"
@@ -167,9 +167,11 @@ trap end_sets INT TERM HUP
 ! wants drivers || start_set "drivers, quickly" drivers_quickly
 ! wants fake || finish_set "end to end, fake"
 ! wants databases || start_set "end to end, databases" end_to_end databases
+! wants broker || start_set "end to end, broker" end_to_end broker
 ! wants libvirt || run_set "end to end, libvirt" end_to_end libvirt
 ! wants drivers || finish_set "drivers, quickly"
 ! wants databases || finish_set "end to end, databases"
+! wants broker || finish_set "end to end, broker"
 if wants nodes; then
     # It stops and starts hypervisors, so it has a daemon of its own.
     stop_libvirt

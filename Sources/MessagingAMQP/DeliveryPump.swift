@@ -74,7 +74,7 @@ final class DeliveryPump: Sendable {
             return idle
         }
         guard let idle else { return true }
-        let timer = Task.detached {
+        let timer = Task {
             guard (try? await Task.sleep(for: time)) != nil else { return }
             idle.resume(false)
         }
@@ -85,7 +85,7 @@ final class DeliveryPump: Sendable {
     private func start(_ item: Item, _ state: inout State) {
         state.lastTask += 1
         let number = state.lastTask
-        state.tasks[number] = Task.detached { [self] in
+        state.tasks[number] = Task { [self] in
             var current: Item? = item
             while let item = current {
                 await work(item)

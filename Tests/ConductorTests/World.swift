@@ -24,9 +24,8 @@ struct World: Sendable {
     static let silence = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     init(url: String? = nil, encodes: Bool = false) async throws {
-        var address = url
-        if address == nil { address = try await TestEngine.emptyDatabase() }
-        let database = try await SQLDatabase.open(url: address ?? "")
+        let address = if let url { url } else { try await TestEngine.emptyDatabase() }
+        let database = try await SQLDatabase.open(url: address)
         store = try await ComputeStore.open(database, now: Timestamp.now)
         bus = try await MessageBus(over: InProcessTransport(encodes: encodes), logger: Self.silence)
         hosts = FakeHosts(bus)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole of Kilonova, driven from outside by the unmodified OpenStack clients.
 #
-#   run.sh [fake] [libvirt] [drivers] [databases] [-- ARGUMENT OF unittest...]      (default: fake)
+#   run.sh [fake] [libvirt] [drivers] [databases] [broker] [-- ARGUMENT OF unittest...]      (default: fake)
 #   run.sh sweep [-- ARGUMENT OF sweep.py...]                 every operation at every microversion
 #
 # Each set starts its own daemon on free ports with its own state directory and removes both at its end.
@@ -18,9 +18,9 @@ export PATH=$PATH:/usr/sbin:/sbin PYTHONDONTWRITEBYTECODE=1
 sets=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     case $1 in
-    fake | libvirt | drivers | databases | sweep) sets+=("$1") ;;
+    fake | libvirt | drivers | databases | broker | sweep) sets+=("$1") ;;
     *)
-        echo "run.sh: there is no set named $1; choose from fake, libvirt, drivers, databases and sweep." >&2
+        echo "run.sh: there is no set named $1; choose from fake, libvirt, drivers, databases, broker and sweep." >&2
         exit 64
         ;;
     esac

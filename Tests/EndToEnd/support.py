@@ -1,6 +1,7 @@
 """A daemon of its own for each set of tests, and the unmodified clients to drive it."""
 
 import contextlib
+import http.client
 import io
 import json
 import logging
@@ -22,6 +23,8 @@ from openstackclient import shell
 from openstackclient.common import clientmanager
 
 ROOT = Path(os.environ["KILONOVA_ROOT"])
+# What a request meets when the daemon dies under it.
+LOST = (ConnectionError, http.client.HTTPException, urllib.error.URLError, TimeoutError)
 
 
 def free_port():
@@ -149,6 +152,66 @@ class Deployment:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
+
+
+class Wire:
+    """Plain requests of the admin, so that an answer that never comes is seen as such."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.token = cloud.client().token()
+
+    def call(self, path, body=None, method=None):
+        headers = {"X-Auth-Token": self.token, "Content-Type": "application/json",
+                   "OpenStack-API-Version": "compute 2.90, placement 1.30"}
+        status, _, answer = self.cloud.get(path, headers, method or ("GET" if body is None else "POST"),
+                                           None if body is None else json.dumps(body).encode())
+        return status, json.loads(answer) if answer[:1] in (b"{", b"[") else None
+
+    def need(self, path, body=None, method=None):
+        status, answer = self.call(path, body, method)
+        if status >= 300:
+            raise AssertionError(f"{method or ''} {path}: {status} {answer}")
+        return answer
+
+    def servers(self):
+        return self.need("/compute/v2.1/servers/detail?all_tenants=1")["servers"]
+
+    def states(self):
+        return {server["id"]: server["status"] for server in self.servers()}
+
+    def lay_ground(self):
+        """A flavor `1`, an image and a network with a subnet; returns the identifiers of image and network."""
+        self.need("/compute/v2.1/flavors", {"flavor": {"name": "small", "id": "1", "ram": 64, "vcpus": 1, "disk": 1}})
+        image = self.need("/image/v2/images", {"name": "blank", "disk_format": "raw", "container_format": "bare"})
+        self.cloud.get(f"/image/v2/images/{image['id']}/file",
+                       {"X-Auth-Token": self.token, "Content-Type": "application/octet-stream"}, "PUT", b"x" * 512)
+        network = self.need("/network/v2.0/networks", {"network": {"name": "net"}})["network"]
+        self.need("/network/v2.0/subnets", {"subnet": {
+            "network_id": network["id"], "cidr": "10.91.0.0/16", "ip_version": 4}})
+        return image["id"], network["id"]
+
+
+class Builders:
+    """For tests that have servers built over `self.wire` while something else dies."""
+
+    def create(self, name):
+        """The identifier of a server that was accepted; None where the answer was a refusal or never came."""
+        try:
+            status, answer = self.wire.call("/compute/v2.1/servers", {"server": {
+                "name": name, "imageRef": self.image, "flavorRef": "1", "networks": [{"uuid": self.network}]}})
+        except LOST:
+            return None
+        return answer["server"]["id"] if status == 202 else None
+
+    def expect_active(self, servers, seconds=60):
+        def settled():
+            try:
+                states = self.wire.states()
+            except LOST + (AssertionError,):
+                return False
+            return set(servers) <= set(states) and all(states[server] == "ACTIVE" for server in servers)
+        wait_until("all accepted servers are ACTIVE", settled, scaled(seconds))
 
 
 class CommandFailed(AssertionError):

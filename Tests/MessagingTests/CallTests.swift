@@ -14,7 +14,8 @@ import Testing
         let bus = world.bus
         _ = try await world.serve("conductor", host: "h1", [adder])
         #expect(try await bus.call(Add(left: 2, right: 3), to: world.conductor) == 5)
-        #expect(try await bus.call(Add(left: 2, right: 3), to: Address(topic: world.topic("conductor"), host: "h1")) == 5)
+        let one = Address(topic: world.topic("conductor"), host: "h1")
+        #expect(try await bus.call(Add(left: 2, right: 3), to: one) == 5)
         await bus.shutdown()
     }
 
@@ -54,7 +55,9 @@ import Testing
         let world = try await World(carrier)
         let bus = world.bus
         let message = Add(left: 1, right: 1)
-        await #expect(throws: MessagingError.noReceiver(world.conductor)) { try await bus.call(message, to: world.conductor) }
+        await #expect(throws: MessagingError.noReceiver(world.conductor)) {
+            try await bus.call(message, to: world.conductor)
+        }
         let subscription = try await world.serve("conductor", host: "h1", [adder])
         let other = Address(topic: world.topic("conductor"), host: "h2")
         await #expect(throws: MessagingError.noReceiver(other)) { try await bus.call(message, to: other) }
@@ -77,16 +80,18 @@ import Testing
         _ = try await world.serve("conductor", [adder])
         #expect(try await bus.call(OlderAdd(), to: world.conductor) == 2)
         let refusal = MessagingError.unsupportedVersion(
-            message: "add", sent: MessageVersion(1, 3), served: ServedVersions(newest: MessageVersion(1, 2), oldest: MessageVersion(1, 0)))
+            message: "add", sent: MessageVersion(1, 3),
+            served: ServedVersions(newest: MessageVersion(1, 2), oldest: MessageVersion(1, 0)))
         await #expect(throws: refusal) { try await bus.call(NewerAdd(), to: world.conductor) }
-        #expect(refusal.description == 
+        #expect(refusal.description ==
             "add 1.3 is not understood: the receiver takes versions 1.0 to 1.2; upgrade the older of the two services")
         let unknown = MessagingError.unsupportedVersion(message: "note", sent: MessageVersion(1, 0), served: nil)
         await #expect(throws: unknown) { try await bus.call(Note(text: ""), to: world.conductor) }
         await bus.shutdown()
     }
 
-    @Test(arguments: Carrier.all) func aCallEndsAtItsDeadlineAndTheLateAnswerCanStillBeHad(_ carrier: Carrier) async throws {
+    @Test(arguments: Carrier.all)
+    func aCallEndsAtItsDeadlineAndTheLateAnswerCanStillBeHad(_ carrier: Carrier) async throws {
         let world = try await World(carrier)
         let bus = world.bus
         let gate = Gate()
@@ -101,7 +106,9 @@ import Testing
             ])
         let id = MessageID(high: 1, low: 2)
         // Long enough for the work to begin on a busy machine: a message that expired before is not worked on.
-        let call = Task { try await bus.call(Add(left: 2, right: 2), to: world.conductor, deadline: .seconds(2), id: id) }
+        let call = Task {
+            try await bus.call(Add(left: 2, right: 2), to: world.conductor, deadline: .seconds(2), id: id)
+        }
         try await eventually { gate.arrivals == 1 }
         await #expect(throws: MessagingError.deadlineExceeded(world.conductor)) { try await call.value }
         // The work still goes on; asking for its answer waits for it.

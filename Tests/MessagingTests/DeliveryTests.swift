@@ -160,7 +160,8 @@ import Testing
             }
             return await bus.shutdown()
         }
-        // What was not begun waits for the next service, and nothing is done twice. A fan-out is for those who are there.
+        // What was not begun waits for the next service, and nothing is done twice. A fan-out is for those who are
+        // there.
         _ = try await world.serve(host: "h", limit: 2, [handler])
         let numbers = Set((0..<20).map { "\($0)" })
         try await eventually { numbers.isSubset(of: Set(notes.all)) }
@@ -197,7 +198,8 @@ import Testing
         await bus.shutdown()
     }
 
-    @Test(arguments: [Carrier.values, .encoded]) func callersAreToldWhenTheLastReceiverGoesAway(_ carrier: Carrier) async throws {
+    @Test(arguments: [Carrier.values, .encoded])
+    func callersAreToldWhenTheLastReceiverGoesAway(_ carrier: Carrier) async throws {
         let world = try await World(carrier)
         let bus = world.bus
         let gate = Gate()

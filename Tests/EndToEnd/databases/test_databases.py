@@ -1,18 +1,13 @@
 """The daemon on MariaDB and on PostgreSQL: it boots servers, and neither its death nor the database's loses any."""
 
-import json
 import os
 import subprocess
 import threading
 import time
 import unittest
-import urllib.error
-import http.client
 
 from databases.servers import PASSWORD, MariaDB, PostgreSQL
-from support import Deployment, scaled, wait_until
-
-LOST = (ConnectionError, http.client.HTTPException, urllib.error.URLError, TimeoutError)
+from support import Builders, Deployment, Wire, scaled, wait_until
 
 
 def manage(*words, text=None):
@@ -22,32 +17,7 @@ def manage(*words, text=None):
     return answer.returncode, answer.stdout + answer.stderr
 
 
-class Wire:
-    """Plain requests of the admin."""
-
-    def __init__(self, cloud):
-        self.cloud = cloud
-        self.token = cloud.client().token()
-
-    def call(self, path, body=None, method=None):
-        headers = {"X-Auth-Token": self.token, "Content-Type": "application/json",
-                   "OpenStack-API-Version": "compute 2.90, placement 1.30"}
-        status, _, answer = self.cloud.get(path, headers, method or ("GET" if body is None else "POST"),
-                                           None if body is None else json.dumps(body).encode())
-        return status, json.loads(answer) if answer[:1] in (b"{", b"[") else None
-
-    def need(self, path, body=None):
-        status, answer = self.call(path, body)
-        if status >= 300:
-            raise AssertionError(f"{path}: {status} {answer}")
-        return answer
-
-    def states(self):
-        servers = self.need("/compute/v2.1/servers/detail?all_tenants=1")["servers"]
-        return {server["id"]: server["status"] for server in servers}
-
-
-class OnServer:
+class OnServer(Builders):
     """The tests, once per engine."""
 
     kind = None
@@ -60,39 +30,15 @@ class OnServer:
         cls.addClassCleanup(cls.server.remove)
         cls.url = cls.server.url("nova")
         cls.cloud = Deployment("fake", [f"database.connection={cls.url}", "conductor.saga_recovery_interval=1",
-                                        "database.max_retries=0", "database.max_pool_size=3"])
+                                        "database.max_retries=0", "database.max_pool_size=3",
+                                        "quota.instances=-1", "quota.cores=-1", "quota.ram=-1"])
         cls.addClassCleanup(cls.cloud.remove)
         cls.where = ["--state-dir", str(cls.cloud.state), "--set", f"database.connection={cls.url}"]
         code, text = manage("sync", *cls.where)
         assert code == 0, text
         cls.cloud.start(seconds=scaled(60))
-        wire = cls.wire = Wire(cls.cloud)
-        wire.need("/compute/v2.1/flavors", {"flavor": {"name": "small", "id": "1", "ram": 64, "vcpus": 1, "disk": 1}})
-        cls.image = wire.need("/image/v2/images", {
-            "name": "blank", "disk_format": "raw", "container_format": "bare"})["id"]
-        cls.cloud.get(f"/image/v2/images/{cls.image}/file",
-                      {"X-Auth-Token": wire.token, "Content-Type": "application/octet-stream"}, "PUT", b"x" * 512)
-        cls.network = wire.need("/network/v2.0/networks", {"network": {"name": "net"}})["network"]["id"]
-        wire.need("/network/v2.0/subnets", {"subnet": {
-            "network_id": cls.network, "cidr": "10.92.0.0/16", "ip_version": 4}})
-
-    def create(self, name):
-        """The identifier of a server that was accepted; None where the answer was a refusal or never came."""
-        try:
-            status, answer = self.wire.call("/compute/v2.1/servers", {"server": {
-                "name": name, "imageRef": self.image, "flavorRef": "1", "networks": [{"uuid": self.network}]}})
-        except LOST:
-            return None
-        return answer["server"]["id"] if status == 202 else None
-
-    def expect_active(self, servers, seconds=60):
-        def settled():
-            try:
-                states = self.wire.states()
-            except LOST + (AssertionError,):
-                return False
-            return set(servers) <= set(states) and all(states[server] == "ACTIVE" for server in servers)
-        wait_until("all accepted servers are ACTIVE", settled, scaled(seconds))
+        cls.wire = Wire(cls.cloud)
+        cls.image, cls.network = cls.wire.lay_ground()
 
     def test_a_server_is_built_and_its_row_is_in_the_database(self):
         server = self.create("first")

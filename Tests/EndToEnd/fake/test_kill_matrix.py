@@ -6,44 +6,17 @@ end of the step before it, so it is no point of its own; `KILL_MATRIX=all` dies 
 """
 
 import contextlib
-import http.client
 import json
 import os
 import signal
 import sqlite3
 import sys
 import unittest
-import urllib.error
 
-from support import Deployment, scaled, wait_until
+from support import LOST, Deployment, Wire, scaled, wait_until
 
-LOST = (ConnectionError, http.client.HTTPException, urllib.error.URLError, TimeoutError)
 # A deletion may be refused while another task ends; the tests ask again.
 SETTLED = ("ACTIVE", "ERROR", "SHUTOFF")
-
-
-class Wire:
-    """Plain requests of the admin, so that an answer that never comes is seen as such."""
-
-    def __init__(self, cloud):
-        self.cloud = cloud
-        self.token = cloud.client().token()
-
-    def call(self, path, body=None, method=None):
-        method = method or ("GET" if body is None else "POST")
-        headers = {"X-Auth-Token": self.token, "Content-Type": "application/json",
-                   "OpenStack-API-Version": "compute 2.90, placement 1.30"}
-        status, _, answer = self.cloud.get(path, headers, method, None if body is None else json.dumps(body).encode())
-        return status, json.loads(answer) if answer[:1] in (b"{", b"[") else None
-
-    def need(self, path, body=None, method=None):
-        status, answer = self.call(path, body, method)
-        if status >= 300:
-            raise AssertionError(f"{method or ''} {path}: {status} {answer}")
-        return answer
-
-    def servers(self):
-        return self.need("/compute/v2.1/servers/detail?all_tenants=1")["servers"]
 
 
 class KillMatrix(unittest.TestCase):
@@ -52,16 +25,8 @@ class KillMatrix(unittest.TestCase):
         cls.cloud = Deployment("fake", ["conductor.saga_recovery_interval=1"])
         cls.addClassCleanup(cls.cloud.remove)
         cls.cloud.start()
-        wire = cls.wire = Wire(cls.cloud)
-        wire.need("/compute/v2.1/flavors", {"flavor": {"name": "small", "id": "1", "ram": 64, "vcpus": 1, "disk": 1}})
-        image = wire.need("/image/v2/images", {"name": "blank", "disk_format": "raw", "container_format": "bare"})
-        cls.image = image["id"]
-        cls.cloud.get(f"/image/v2/images/{cls.image}/file",
-                      {"X-Auth-Token": wire.token, "Content-Type": "application/octet-stream"}, "PUT", b"x" * 512)
-        network = wire.need("/network/v2.0/networks", {"network": {"name": "net"}})["network"]
-        cls.network = network["id"]
-        wire.need("/network/v2.0/subnets", {"subnet": {
-            "network_id": cls.network, "cidr": "10.91.0.0/16", "ip_version": 4}})
+        cls.wire = Wire(cls.cloud)
+        cls.image, cls.network = cls.wire.lay_ground()
 
     # What is done to a server
 
