@@ -24,6 +24,11 @@ struct Resizing: ResizingGuests {
         /// The root disk as it was, once a grown copy has taken its place.
         var oldRoot: String?
         var oldKiB: Int?
+        /// Where it was: its host, its cluster's resource pool and its datastore.
+        var host: ManagedReference?
+        var pool: ManagedReference?
+        var datastore: ManagedReference?
+        var datastoreName: String?
     }
 
     /// What goes from source to destination.
@@ -49,7 +54,10 @@ struct Resizing: ResizingGuests {
             record.set(
                 Self.key,
                 State(
-                    departed: call.operation, cpus: machine.cpus, memoryMiB: machine.memoryMiB, notes: machine.notes))
+                    departed: call.operation, cpus: machine.cpus, memoryMiB: machine.memoryMiB, notes: machine.notes,
+                    host: machine.host, pool: driver.cluster.resourcePool,
+                    datastore: driver.watch.mirror.datastores.first { $0.name == machine.folder.datastore }?.reference,
+                    datastoreName: machine.folder.datastore))
             try await driver.reconfigure(machine, record.options())
             return package
         }
@@ -164,7 +172,9 @@ struct Resizing: ResizingGuests {
     /// Gives the machine the sizes and the root disk that it had; it is off afterwards where something had changed.
     private func restore(_ machine: Machine, _ guest: GuestID, _ driver: VMwareDriver) async throws(VimFailure) {
         guard var state = machine.record.value(Self.key, as: State.self) else { return }
-        guard state.arrived != nil || state.oldRoot != nil else { return }
+        guard state.arrived != nil || state.oldRoot != nil else {
+            return try await sendHome(machine, state, guest, driver)
+        }
         try await driver.turnOff(machine)
         var now = machine
         var additions: [XMLElement] = []
@@ -194,6 +204,21 @@ struct Resizing: ResizingGuests {
             XMLElement("memoryMB", state.memoryMiB),
         ]
         try await driver.reconfigure(now, sizes + additions + record.options())
+        now = try await Machine.read(machine.reference, guest, driver.client)
+        try await sendHome(now, state, guest, driver)
+    }
+
+    /// Relocates the machine to where it departed from, unless it is there.
+    private func sendHome(
+        _ machine: Machine, _ state: State, _ guest: GuestID, _ driver: VMwareDriver
+    ) async throws(VimFailure) {
+        guard let host = state.host, let pool = state.pool, machine.host != host else { return }
+        var spec: [XMLElement] = []
+        if let datastore = state.datastore, machine.folder.datastore != state.datastoreName {
+            spec.append(datastore.element("datastore"))
+        }
+        spec += [pool.element("pool"), host.element("host")]
+        try await driver.relocate(machine, spec, guest)
     }
 
     /// After an arrival that failed.
@@ -249,6 +274,12 @@ extension VMwareDriver {
             spec.append(try source.datastore(mirror, needing: UInt64(bytes)).reference.element("datastore"))
         }
         spec += [cluster.resourcePool.element("pool"), host.reference.element("host")]
+        try await relocate(machine, spec, guest)
+    }
+
+    fileprivate func relocate(
+        _ machine: Machine, _ spec: [XMLElement], _ guest: GuestID
+    ) async throws(VimFailure) {
         try await tasks.run(
             "RelocateVM_Task", machine.reference,
             [XMLElement("spec", spec), XMLElement("priority", "defaultPriority")],
