@@ -132,7 +132,7 @@ package final class DatabaseServer: Sendable {
                 } catch {
                     // A predecessor's last processes may still be ending.
                     attempts += 1
-                    if attempts == 50 { throw error }
+                    if attempts == 200 { throw error }
                     usleep(200_000)
                 }
             }

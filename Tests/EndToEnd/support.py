@@ -62,6 +62,8 @@ class Deployment:
         if os.environ.get("E2E_AUTH_URL"):
             # A proxy finds its own address to replace in the catalog only if that names the daemon's.
             self.options.append(f"kilonova.public_url=http://127.0.0.1:{self.port}")
+        # A build without optimization takes half a second for each password otherwise, at each start.
+        self.options.append("kilonova.password_hash_cost=8")
         self.options += options
         self.process = None
 

@@ -27,8 +27,9 @@ extension Deployment {
 
     /// The identity stand-in with the accounts of this deployment.
     func makeIdentity(_ accounts: Accounts, _ tokens: CachingTokenValidator) async throws -> IdentityAPI {
-        let store = try await IdentityStore.open(databases.identity, now: Timestamp.now)
         let kilonova = up.options.kilonova
+        let store = try await IdentityStore.open(
+            databases.identity, now: Timestamp.now, passwordCost: kilonova.passwordHashCost)
         try await store.bootstrap([
             BootstrapAccount(
                 name: kilonova.adminUser, password: accounts.adminPassword, project: kilonova.adminProject,

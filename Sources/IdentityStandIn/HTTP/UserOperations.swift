@@ -80,7 +80,7 @@ extension IdentityAPI {
             description: body["description"]?.string, email: body["email"]?.string,
             defaultProjectID: body["default_project_id"]?.string,
             // Without a password nobody can log in as the user.
-            passwordHash: password.isEmpty ? "none" : try Passwords.hash(password),
+            passwordHash: password.isEmpty ? "none" : try store.passwords.hash(password),
             tokensValidAfter: Timestamp(microseconds: 0))
         guard try await store.domains().contains(where: { $0.id == user.domainID }) else {
             throw IdentityFault.notFound("Could not find domain: \(user.domainID).")
@@ -99,7 +99,7 @@ extension IdentityAPI {
         if let project = body["default_project_id"] { user.defaultProjectID = project.string }
         if let enabled = body["enabled"]?.bool { user.isEnabled = enabled }
         if let password = body["password"]?.string {
-            user.passwordHash = try Passwords.hash(password)
+            user.passwordHash = try store.passwords.hash(password)
             user.tokensValidAfter = store.now()
         }
         try await store.update(user)
@@ -114,7 +114,7 @@ extension IdentityAPI {
             throw IdentityFault.badRequest("'original_password' and 'password' are required properties")
         }
         guard Passwords.verify(old, user.passwordHash) else { throw TokenAuthority.refused }
-        user.passwordHash = try Passwords.hash(new)
+        user.passwordHash = try store.passwords.hash(new)
         user.tokensValidAfter = store.now()
         try await store.update(user)
         changed(.user(user.id))

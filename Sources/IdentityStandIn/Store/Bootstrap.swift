@@ -67,7 +67,7 @@ extension IdentityStore {
     {
         if var known = try await users(name: account.name, domain: "default").first {
             if resetPasswords, !Passwords.verify(account.password, known.passwordHash) {
-                known.passwordHash = try Passwords.hash(account.password)
+                known.passwordHash = try passwords.hash(account.password)
                 try await update(known)
             }
             return known.id
@@ -75,7 +75,7 @@ extension IdentityStore {
         let user = UserRecord(
             id: UUIDValue.random().compact, name: account.name, domainID: "default", isEnabled: true,
             description: nil, email: nil, defaultProjectID: project,
-            passwordHash: try Passwords.hash(account.password), tokensValidAfter: Timestamp(microseconds: 0))
+            passwordHash: try passwords.hash(account.password), tokensValidAfter: Timestamp(microseconds: 0))
         try await create(user)
         return user.id
     }

@@ -5,17 +5,20 @@ package import Database
 package struct IdentityStore: Sendable {
     let database: SQLDatabase
     let now: @Sendable () -> Timestamp
+    let passwords: Passwords
 
     /// The history of the store's tables.
     package static let history = SchemaHistory(
         component: "identity", migrations: [Migration(id: "0001-identity") { _ in schema }])
 
     /// Brings the schema up to date and returns the store.
-    package static func open(_ database: SQLDatabase, now: @escaping @Sendable () -> Timestamp) async throws
-        -> IdentityStore
-    {
+    ///
+    /// - Parameter passwordCost: how slow new passwords are hashed; each step doubles the time.
+    package static func open(
+        _ database: SQLDatabase, now: @escaping @Sendable () -> Timestamp, passwordCost: Int = 14
+    ) async throws -> IdentityStore {
         try await database.migrate(history.migrations, component: history.component)
-        return IdentityStore(database: database, now: now)
+        return IdentityStore(database: database, now: now, passwords: Passwords(cost: passwordCost))
     }
 
     private static let schema: [SQL] = [

@@ -3,17 +3,22 @@ import CryptoExtras
 import FoundationEssentials
 
 /// Passwords as they are kept: `scrypt$N$r$p$salt$hash`, base64.
-enum Passwords {
-    private static let rounds = 1 << 14
+struct Passwords: Sendable {
+    /// scrypt's N for new hashes.
+    private let rounds: Int
     private static let blockSize = 8
     private static let parallelism = 1
 
-    /// A slow hash of a password with a fresh salt. Takes some 40 ms of processor time, on purpose.
-    static func hash(_ password: String) throws -> String {
+    /// - Parameter cost: the logarithm of N to base 2; with 14 a hash takes some 40 ms of processor time, on purpose.
+    init(cost: Int) { rounds = 1 << cost }
+
+    /// A slow hash of a password with a fresh salt.
+    func hash(_ password: String) throws -> String {
         var generator = SystemRandomNumberGenerator()
         let salt = Data((0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
-        let key = try derive(password, salt: salt, rounds: rounds)
-        return "scrypt$\(rounds)$\(blockSize)$\(parallelism)$\(salt.base64EncodedString())$\(key.base64EncodedString())"
+        let key = try Self.derive(password, salt: salt, rounds: rounds)
+        let (salted, hashed) = (salt.base64EncodedString(), key.base64EncodedString())
+        return "scrypt$\(rounds)$\(Self.blockSize)$\(Self.parallelism)$\(salted)$\(hashed)"
     }
 
     /// Whether a password is the one of a stored hash. Takes as long for a wrong one.
@@ -27,8 +32,8 @@ enum Passwords {
     }
 
     /// Spends the time of a check for a user who does not exist, so that names cannot be guessed by the clock.
-    static func spendTime(_ password: String) {
-        _ = try? derive(password, salt: Data(repeating: 0, count: 16), rounds: rounds)
+    func spendTime(_ password: String) {
+        _ = try? Self.derive(password, salt: Data(repeating: 0, count: 16), rounds: rounds)
     }
 
     private static func derive(_ password: String, salt: Data, rounds: Int) throws -> Data {

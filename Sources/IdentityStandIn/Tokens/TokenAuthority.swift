@@ -96,7 +96,7 @@ struct TokenAuthority: Sendable {
             throw IdentityFault.badRequest("'user' with 'password' is a required property of 'password'")
         }
         guard let user = try await find(user: given), user.isEnabled else {
-            Passwords.spendTime(password)
+            store.passwords.spendTime(password)
             throw Self.refused
         }
         guard Passwords.verify(password, user.passwordHash) else { throw Self.refused }

@@ -73,6 +73,13 @@ package struct KilonovaGroupOptions: OptionGroup {
     @Option("token_lifetime", .duration(.seconds(60)...), help: "How long a token of the identity stand-in is valid.")
     package var tokenLifetime = Duration.seconds(3600)
 
+    @Option("password_hash_cost", .integer(4...20),
+        help: """
+            How slow the identity stand-in hashes new passwords: each step doubles the time; 14 takes some 40 ms. Less \
+            is for tests.
+            """)
+    package var passwordHashCost = 14
+
     @Option("image_path", .path, help: "Where the image stand-in keeps images.")
     package var imagePath = "$state_path/images"
 

@@ -63,7 +63,10 @@ import WireJSON
 
     /// Each server of a list is what the server itself shows, whoever asks in which version, after whatever happened.
     @Test(arguments: [0, 16]) func listsShowWhatServersShow(mebibytes: Int) async throws {
-        let api = try await APIFixture.start { $0.kilonova.serverListCache = ByteSize(mebibytes: mebibytes) }
+        let api = try await APIFixture.start { options in
+            options.kilonova.serverListCache = ByteSize(mebibytes: mebibytes)
+            (options.quota.instances, options.quota.cores, options.quota.ramMiB) = (-1, -1, -1)
+        }
         let ground = try await api.ground()
         var ids: [InstanceID] = []
         for number in 0..<40 {
