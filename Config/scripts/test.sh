@@ -166,12 +166,11 @@ trap end_sets INT TERM HUP
 ! wants unit || run_set "tests in Swift" unit_tests
 ! wants drivers || start_set "drivers, quickly" drivers_quickly
 ! wants fake || finish_set "end to end, fake"
-! wants databases || start_set "end to end, databases" end_to_end databases
-! wants broker || start_set "end to end, broker" end_to_end broker
 ! wants libvirt || run_set "end to end, libvirt" end_to_end libvirt
 ! wants drivers || finish_set "drivers, quickly"
+! wants databases || start_set "end to end, databases" end_to_end databases
+! wants broker || run_set "end to end, broker" end_to_end broker
 ! wants databases || finish_set "end to end, databases"
-! wants broker || finish_set "end to end, broker"
 if wants nodes; then
     # It stops and starts hypervisors, so it has a daemon of its own.
     stop_libvirt

@@ -215,6 +215,22 @@ class Builders:
             return set(servers) <= set(states) and all(states[server] == "ACTIVE" for server in servers)
         wait_until("all accepted servers are ACTIVE", settled, scaled(seconds))
 
+    def expect_ended(self, servers, seconds=60):
+        """Each is built, or is in ERROR and says why: what was accepted ends."""
+        def ended():
+            try:
+                shown = {server["id"]: server for server in self.wire.servers()}
+            except LOST + (AssertionError,):
+                return None
+            states = [shown.get(server, {}).get("status") for server in servers]
+            return shown if set(states) <= {"ACTIVE", "ERROR"} else None
+        shown = wait_until("all accepted servers have ended", ended, scaled(seconds))
+        failed = [shown[server] for server in servers if shown[server]["status"] == "ERROR"]
+        for server in failed:
+            if not server["fault"]["message"]:
+                raise AssertionError(f"server {server['id']} does not say why it failed")
+        return len(failed)
+
 
 class CommandFailed(AssertionError):
     """A client's command ended with a code other than 0."""
