@@ -97,30 +97,41 @@ struct ConductorServices: Sendable {
     ) async throws -> OperationOutcome {
         let slice = options.abandonInterval
         var patience = options.reportPatience
+        // After a restart of everything the agent is there a moment later than the conductor.
+        var pause = min(.milliseconds(50), patience)
         var untilAsked = Duration.zero
         while !Task.isCancelled {
             if untilAsked <= .zero {
-                await ask(message, host, within: patience)
-                untilAsked = patience
-                patience = min(patience * 2, .seconds(60))
+                if await ask(message, host, within: patience) {
+                    untilAsked = patience
+                    patience = min(patience * 2, .seconds(60))
+                } else {
+                    untilAsked = pause
+                    pause = min(pause * 2, patience)
+                }
             }
-            let outcome = await desk.report(on: message.instance, operation: message.operation, within: slice)
+            let wait = min(slice, untilAsked)
+            let outcome = await desk.report(on: message.instance, operation: message.operation, within: wait)
             if let outcome { return outcome }
             if let reason = try await abandon() { throw reason }
-            untilAsked -= slice
+            untilAsked -= wait
         }
         throw CancellationError()
     }
 
     /// Asks once. The message lives until it is sent again: nothing that was given up may wait for an agent that is
     /// away.
-    private func ask(_ message: PerformOperation, _ host: String, within patience: Duration) async {
+    ///
+    /// - Returns: whether somebody took it.
+    private func ask(_ message: PerformOperation, _ host: String, within patience: Duration) async -> Bool {
         do {
             try await bus.cast(
                 message, to: Address(topic: Topic.compute, host: host), deadline: patience,
                 origin: MessageOrigin(requestID: message.requestID))
+            return true
         } catch {
             logger.notice("the agent cannot be asked", metadata: ["host": "\(host)", "error": "\(error)"])
+            return false
         }
     }
 
