@@ -18,6 +18,12 @@ struct Networks: Sendable {
     /// - Throws: ``DriverError/notSupported(_:)`` for a bridge of this host, ``DriverError/refused(_:)`` when there is
     ///   no such network.
     func find(for interface: NetworkInterfaceSpec) async throws(DriverError) -> String {
+        let name: String
+        switch interface.binding {
+        case .network(let given): name = given
+        case .unbound: name = interface.networkID.description
+        case .bridge: throw .notSupported(Self.noBridges(interface))
+        }
         let records = try await client.call("network.get_all_records", [], "list networks").map
             .sorted { $0.value["uuid"].text < $1.value["uuid"].text }
         func first(_ matches: (XenValue) -> Bool) -> String? { records.first { matches($0.value) }?.key }
@@ -25,12 +31,6 @@ struct Networks: Sendable {
             if let found = first({ $0["bridge"].text == option || $0["name_label"].text == option }) { return found }
             throw .refused(
                 "The pool has no network with the bridge or name \(option) ([xenserver] integration_bridge).")
-        }
-        let name: String
-        switch interface.binding {
-        case .network(let given): name = given
-        case .unbound: name = interface.networkID.description
-        case .bridge: throw .notSupported(Self.noBridges(interface))
         }
         if let found = first({ [$0["name_label"].text, $0["bridge"].text, $0["uuid"].text].contains(name) }) {
             return found
