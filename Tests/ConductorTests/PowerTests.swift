@@ -26,6 +26,19 @@ struct PowerTests {
         }
     }
 
+    /// After a restart of everything the conductor is there first. The patience for reports is no pause before asking.
+    @Test func anAgentThatComesAMomentLaterIsAskedAgainAtOnce() async throws {
+        try await World.withConductor(patience: .seconds(3600), serving: []) { world in
+            let id = try await world.create(.none)
+            try await until("the host is to build it") {
+                try await world.row(id).status.task == .spawning
+            }
+            try await world.hosts.serve("h1")
+            try await world.reaches(.active, id)
+            #expect(await world.hosts.carriedOut == ["spawn h1"])
+        }
+    }
+
     @Test func aStopThatFailsLeavesTheServerAsItWasAndSaysWhy() async throws {
         try await World.withConductor { world in
             let id = try await world.create(.none)

@@ -23,7 +23,13 @@ struct World: Sendable {
     static let hostNames = ["h1", "h2", "h3", "h4"]
     static let silence = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    init(url: String? = nil, encodes: Bool = false) async throws {
+    /// - Parameters:
+    ///   - patience: how long an agent that was asked may take to report.
+    ///   - serving: the hosts whose agents are there from the beginning.
+    init(
+        url: String? = nil, encodes: Bool = false, patience: Duration = .milliseconds(20),
+        serving: [String] = hostNames
+    ) async throws {
         let address = if let url { url } else { try await TestEngine.emptyDatabase() }
         let database = try await SQLDatabase.open(url: address)
         store = try await ComputeStore.open(database, now: Timestamp.now)
@@ -31,7 +37,7 @@ struct World: Sendable {
         hosts = FakeHosts(bus)
         scheduler = FakeScheduler(Self.hostNames)
         var options = ConductorOptions()
-        options.reportPatience = .milliseconds(20)
+        options.reportPatience = patience
         options.abandonInterval = .milliseconds(10)
         options.missingGrace = .zero
         // Longer than any test: hosts go down by force only.
@@ -41,16 +47,17 @@ struct World: Sendable {
             configDriveFiles: { _, _, _ in [:] }, logger: Self.silence)
         try await scheduler.serve(bus)
         for host in Self.hostNames {
-            try await hosts.serve(host)
+            if serving.contains(host) { try await hosts.serve(host) }
             try await store.heartbeat(binary: "nova-compute", host: host, topic: "compute", version: 1, trouble: nil)
         }
     }
 
     /// Runs `body` beside a conductor.
     static func withConductor(
-        url: String = "sqlite://", encodes: Bool = true, _ body: @Sendable (World) async throws -> Void
+        url: String = "sqlite://", encodes: Bool = true, patience: Duration = .milliseconds(20),
+        serving: [String] = hostNames, _ body: @Sendable (World) async throws -> Void
     ) async throws {
-        let world = try await World(url: url, encodes: encodes)
+        let world = try await World(url: url, encodes: encodes, patience: patience, serving: serving)
         var options = SagaExecutorOptions()
         options.logger = silence
         options.adoptionInterval = .milliseconds(50)
